@@ -1,0 +1,58 @@
+"""Dropout whose mask is a function of (seed, place in the network) alone.
+
+`keras.layers.Dropout` keeps a hidden state that no checkpoint holds and that is
+equal on every replica. Here the training loop gives each step and replica its
+own seed, so that a resumed run repeats exactly and replicas differ.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+Tensor = Any
+Seed = Any  # two integers, a tensor or a sequence
+
+# Places in one network that can have a mask of their own.
+_MAX_SITES = 4096
+
+
+class Dropout(keras.layers.Layer):
+    """Zeroes a share of its input and scales the rest to keep the mean.
+
+    Args:
+      rate: share of zeroes, at least 0 and below 1.
+      site: number of this place in the network, different for each.
+    """
+
+    def __init__(self, rate: float, site: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not 0 <= site < _MAX_SITES:
+            raise ValueError(f"site must be below {_MAX_SITES}. Got: {site}")
+        self.rate = rate
+        self.site = site
+        self.built = True
+
+    def call(self, x: Tensor, seed: Seed | None = None) -> Tensor:
+        """Drops out `x` where a seed is given, else returns it unchanged."""
+        if seed is None or not self.rate:
+            return x
+        # Steps may count up by one: the second number is spread so that no
+        # (step, site) meets another's.
+        first, second = seed[0], seed[1] * _MAX_SITES + self.site
+        return keras.random.dropout(
+            x, self.rate, seed=_FixedSeed(ops.stack([first, second]))
+        )
+
+
+class _FixedSeed(keras.random.SeedGenerator):
+    """Hands a tensor to `keras.random`, which takes no seed tensors itself."""
+
+    def __init__(self, value: Tensor) -> None:
+        # The parent would make a state variable; this one has no state.
+        self.value = value
+
+    def next(self, ordered: bool = True) -> Tensor:
+        return self.value

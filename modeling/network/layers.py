@@ -1,0 +1,288 @@
+"""The layers of BERT's encoder, named after the scopes of Google's checkpoints.
+
+Shapes: B = batch, F = from (query) length, T = to (key) length, N = attention
+heads, H = size of a head, D = N * H = hidden size, I = intermediate size.
+Activations travel as matrices [B * F, D]: a dense layer is then one plain
+matrix product, which every back end fuses with its bias and activation.
+
+Every layer makes its variables in `build`, from the config alone, so that they
+exist before the first call and their paths depend on no caller.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+from modeling.config import BertConfig
+from modeling.network.dropout import Dropout, Seed
+
+Tensor = Any
+
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu": functools.partial(ops.gelu, approximate=True),
+    "gelu_erf": functools.partial(ops.gelu, approximate=False),
+    "relu": ops.relu,
+    "tanh": ops.tanh,
+    "linear": lambda x: x,
+}
+
+# The original's stand-in for minus infinity. Being finite, a row that may
+# attend to nothing still gets a softmax (over its raw scores).
+_MASKED_SCORE = -10000.0
+
+
+def activation(name: str) -> Callable[[Tensor], Tensor]:
+    """The function that `BertConfig.hidden_act` names."""
+    return _ACTIVATIONS[name]
+
+
+def initializer(config: BertConfig) -> keras.initializers.Initializer:
+    """A fresh truncated normal: one object would give equal weights twice."""
+    return keras.initializers.TruncatedNormal(stddev=config.initializer_range)
+
+
+def dense(config: BertConfig, units: int, name: str, dtype: Any) -> Any:
+    """A dense layer [rows, any] -> [rows, units], initialised as in BERT."""
+    return keras.layers.Dense(
+        units, kernel_initializer=initializer(config), name=name, dtype=dtype
+    )
+
+
+def layer_norm(config: BertConfig, dtype: Any) -> Any:
+    """LayerNorm over the last axis, computed in float32."""
+    return keras.layers.LayerNormalization(
+        epsilon=config.layer_norm_eps, name="LayerNorm", dtype=dtype
+    )
+
+
+def attention_bias(
+    input_mask: Tensor, block_ids: Tensor | None = None
+) -> Tensor:
+    """What is added to attention scores so that masked positions get none.
+
+    Args:
+      input_mask: [B, T], 1 for tokens that may be attended to, 0 for padding.
+      block_ids: [B, T] or None. Where given, a token attends only to tokens
+        with its own number: several packed sequences then share one row.
+
+    Returns:
+      float32 [B, 1, 1, T], or [B, 1, F, T] with `block_ids`.
+    """
+    allowed = ops.cast(input_mask, "float32")[:, None, None, :]
+    if block_ids is not None:
+        same = ops.equal(block_ids[:, :, None], block_ids[:, None, :])
+        allowed = allowed * ops.cast(same, "float32")[:, None, :, :]
+    return (1.0 - allowed) * _MASKED_SCORE
+
+
+class SelfAttention(keras.layers.Layer):
+    """Multi-head attention of a sequence to itself (original:
+    `attention_layer`).
+    """
+
+    def __init__(self, config: BertConfig, site: int, **kwargs: Any) -> None:
+        super().__init__(name="self", **kwargs)
+        self.config = config
+        policy = self.dtype_policy
+        self.query, self.key, self.value = (
+            dense(config, config.hidden_size, name, policy)
+            for name in ("query", "key", "value")
+        )
+        self.dropout = Dropout(
+            config.attention_probs_dropout_prob, site, dtype=policy
+        )
+
+    def build(self, input_shape: Any = None) -> None:
+        for layer in (self.query, self.key, self.value):
+            layer.build((None, self.config.hidden_size))
+        self.built = True
+
+    def call(
+        self, hidden: Tensor, bias: Tensor, seed: Seed | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Attends.
+
+        Args:
+          hidden: [B * F, D].
+          bias: [B, 1, 1 or F, T], see `attention_bias`; F equals T.
+          seed: of this step's dropout; None: no dropout.
+
+        Returns:
+          The context [B * F, D] and the probabilities [B, N, F, T].
+        """
+        length = ops.shape(bias)[-1]
+        # [B, N, F, H] each
+        query = self._split_heads(self.query(hidden), length)
+        key = self._split_heads(self.key(hidden), length)
+        value = self._split_heads(self.value(hidden), length)
+
+        # [B, N, F, T]
+        scores = ops.matmul(query, ops.swapaxes(key, -1, -2))
+        scores = ops.cast(scores, "float32") * self.config.head_size**-0.5
+        probs = ops.softmax(scores + bias, axis=-1)
+        probs = ops.cast(probs, self.compute_dtype)
+
+        # [B, N, F, H] -> [B, F, N, H] -> [B * F, D]
+        context = ops.matmul(self.dropout(probs, seed=seed), value)
+        context = ops.transpose(context, (0, 2, 1, 3))
+        return ops.reshape(context, (-1, self.config.hidden_size)), probs
+
+    def _split_heads(self, x: Tensor, length: Any) -> Tensor:
+        # [B * F, D] -> [B, F, N, H] -> [B, N, F, H]
+        heads, size = self.config.num_attention_heads, self.config.head_size
+        x = ops.reshape(x, (-1, length, heads, size))
+        return ops.transpose(x, (0, 2, 1, 3))
+
+
+class AddAndNorm(keras.layers.Layer):
+    """Projection, dropout, residual and LayerNorm: the end of a sublayer."""
+
+    def __init__(
+        self, config: BertConfig, input_size: int, site: int, **kwargs: Any
+    ) -> None:
+        super().__init__(name="output", **kwargs)
+        self.config = config
+        self.input_size = input_size
+        policy = self.dtype_policy
+        self.dense = dense(config, config.hidden_size, "dense", policy)
+        self.dropout = Dropout(config.hidden_dropout_prob, site, dtype=policy)
+        self.norm = layer_norm(config, policy)
+
+    def build(self, input_shape: Any = None) -> None:
+        self.dense.build((None, self.input_size))
+        self.norm.build((None, self.config.hidden_size))
+        self.built = True
+
+    def call(
+        self, x: Tensor, residual: Tensor, seed: Seed | None = None
+    ) -> Tensor:
+        """[B * F, input_size] and the residual [B * F, D] -> [B * F, D]."""
+        return self.norm(self.dropout(self.dense(x), seed=seed) + residual)
+
+
+class Attention(keras.layers.Layer):
+    """Self-attention and the end of its sublayer."""
+
+    def __init__(self, config: BertConfig, site: int, **kwargs: Any) -> None:
+        super().__init__(name="attention", **kwargs)
+        policy = self.dtype_policy
+        self.attend = SelfAttention(config, site, dtype=policy)
+        self.finish = AddAndNorm(
+            config, config.hidden_size, site + 1, dtype=policy
+        )
+
+    def build(self, input_shape: Any = None) -> None:
+        self.attend.build()
+        self.finish.build()
+        self.built = True
+
+    def call(
+        self, hidden: Tensor, bias: Tensor, seed: Seed | None = None
+    ) -> tuple[Tensor, Tensor]:
+        context, probs = self.attend(hidden, bias, seed=seed)
+        return self.finish(context, hidden, seed=seed), probs
+
+
+class Intermediate(keras.layers.Layer):
+    """The widening half of the feed-forward sublayer: [B*F, D] -> [B*F, I]."""
+
+    def __init__(self, config: BertConfig, **kwargs: Any) -> None:
+        super().__init__(name="intermediate", **kwargs)
+        self.config = config
+        self.dense = dense(
+            config, config.intermediate_size, "dense", self.dtype_policy
+        )
+
+    def build(self, input_shape: Any = None) -> None:
+        self.dense.build((None, self.config.hidden_size))
+        self.built = True
+
+    def call(self, hidden: Tensor) -> Tensor:
+        return activation(self.config.hidden_act)(self.dense(hidden))
+
+
+class TransformerLayer(keras.layers.Layer):
+    """One block of the encoder (original: `transformer_model`)."""
+
+    # Attention probabilities, attention output, feed-forward output.
+    DROPOUT_SITES = 3
+
+    def __init__(
+        self, config: BertConfig, index: int, site: int, **kwargs: Any
+    ) -> None:
+        super().__init__(name=f"layer_{index}", **kwargs)
+        policy = self.dtype_policy
+        self.attention = Attention(config, site, dtype=policy)
+        self.intermediate = Intermediate(config, dtype=policy)
+        self.finish = AddAndNorm(
+            config, config.intermediate_size, site + 2, dtype=policy
+        )
+
+    def build(self, input_shape: Any = None) -> None:
+        self.attention.build()
+        self.intermediate.build()
+        self.finish.build()
+        self.built = True
+
+    def call(
+        self, hidden: Tensor, bias: Tensor, seed: Seed | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """[B * F, D] -> [B * F, D], and the attention [B, N, F, T]."""
+        attended, probs = self.attention(hidden, bias, seed=seed)
+        wide = self.intermediate(attended)
+        return self.finish(wide, attended, seed=seed), probs
+
+
+class Encoder(keras.layers.Layer):
+    """The stack of blocks."""
+
+    def __init__(self, config: BertConfig, site: int, **kwargs: Any) -> None:
+        super().__init__(name="encoder", **kwargs)
+        self.blocks = [
+            TransformerLayer(
+                config,
+                index,
+                site + index * TransformerLayer.DROPOUT_SITES,
+                dtype=self.dtype_policy,
+            )
+            for index in range(config.num_hidden_layers)
+        ]
+
+    def build(self, input_shape: Any = None) -> None:
+        for block in self.blocks:
+            block.build()
+        self.built = True
+
+    def call(
+        self, hidden: Tensor, bias: Tensor, seed: Seed | None = None
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """[B * F, D] -> each block's output [B * F, D] and attention."""
+        outputs, attentions = [], []
+        for block in self.blocks:
+            hidden, probs = block(hidden, bias, seed=seed)
+            outputs.append(hidden)
+            attentions.append(probs)
+        return outputs, attentions
+
+
+class Pooler(keras.layers.Layer):
+    """Dense tanh layer over the first token: [B, F, D] -> [B, D]."""
+
+    def __init__(self, config: BertConfig, **kwargs: Any) -> None:
+        super().__init__(name="pooler", **kwargs)
+        self.config = config
+        self.dense = dense(
+            config, config.hidden_size, "dense", self.dtype_policy
+        )
+
+    def build(self, input_shape: Any = None) -> None:
+        self.dense.build((None, self.config.hidden_size))
+        self.built = True
+
+    def call(self, sequence_output: Tensor) -> Tensor:
+        return ops.tanh(self.dense(sequence_output[:, 0, :]))
