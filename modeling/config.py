@@ -107,6 +107,14 @@ class BertConfig:
                 f"Received: hidden_size={self.hidden_size}, "
                 f"num_attention_heads={self.num_attention_heads}"
             )
+        if (
+            self.position_embedding_type == "sinusoidal"
+            and self.hidden_size % 2
+        ):
+            raise UserError(
+                "Sinusoidal positions need an even hidden_size. Received: "
+                f"{self.hidden_size}"
+            )
 
     @property
     def head_size(self) -> int:

@@ -41,10 +41,9 @@ class Dropout(keras.layers.Layer):
             return x
         # Steps may count up by one: the second number is spread so that no
         # (step, site) meets another's.
-        first, second = seed[0], seed[1] * _MAX_SITES + self.site
-        return keras.random.dropout(
-            x, self.rate, seed=_FixedSeed(ops.stack([first, second]))
-        )
+        seed = ops.cast(ops.convert_to_tensor(seed), "uint32")
+        seed = ops.stack([seed[0], seed[1] * _MAX_SITES + self.site])
+        return keras.random.dropout(x, self.rate, seed=_FixedSeed(seed))
 
 
 class _FixedSeed(keras.random.SeedGenerator):

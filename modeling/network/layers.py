@@ -124,8 +124,8 @@ class SelfAttention(keras.layers.Layer):
         # [B, N, F, T]
         scores = ops.matmul(query, ops.swapaxes(key, -1, -2))
         scores = ops.cast(scores, "float32") * self.config.head_size**-0.5
-        probs = ops.softmax(scores + bias, axis=-1)
-        probs = ops.cast(probs, self.compute_dtype)
+        scores = scores + ops.cast(bias, "float32")
+        probs = ops.cast(ops.softmax(scores, axis=-1), self.compute_dtype)
 
         # [B, N, F, H] -> [B, F, N, H] -> [B * F, D]
         context = ops.matmul(self.dropout(probs, seed=seed), value)

@@ -1,0 +1,164 @@
+"""Flags that several scripts share, and how a script runs.
+
+Each group of flags is defined by one function and read by another, which
+returns a frozen dataclass: library code never sees a flag.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from absl import app, flags, logging
+
+from modeling.errors import UserError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from modeling.pretrained import PretrainedFiles
+
+FLAGS = flags.FLAGS
+_HELP = ("-h", "--h", "-help", "--help", "--helpshort")
+
+
+def define_pretrained_flags() -> None:
+    """Where the pre-trained model lies and how it reads text."""
+    flags.DEFINE_string(
+        "init_checkpoint",
+        None,
+        "The model's weights: the prefix of a Google checkpoint "
+        "(.../bert_model.ckpt), a training checkpoint, a Hugging Face "
+        "directory (config.json, model.safetensors), or a .weights.h5 or "
+        ".keras file.",
+    )
+    flags.DEFINE_string(
+        "bert_config_file",
+        None,
+        "JSON config of the model. Default: the one beside the checkpoint.",
+    )
+    flags.DEFINE_string(
+        "vocab_file",
+        None,
+        "WordPiece vocabulary of the model. Default: the one beside the "
+        "checkpoint.",
+    )
+    flags.DEFINE_string(
+        "spm_model_file",
+        None,
+        "SentencePiece model, instead of --vocab_file.",
+    )
+    flags.DEFINE_bool(
+        "do_lower_case",
+        None,
+        "Whether to lower-case text: true for uncased models, false for cased "
+        "ones. Default: as the model's files say, else true.",
+    )
+    flags.DEFINE_bool(
+        "strip_accents",
+        None,
+        "Whether to drop accents. Default: as --do_lower_case.",
+    )
+
+
+def pretrained_files() -> PretrainedFiles:
+    """The flags of `define_pretrained_flags` as a `PretrainedFiles`."""
+    from modeling.pretrained import PretrainedFiles
+
+    return PretrainedFiles(
+        init_checkpoint=FLAGS.init_checkpoint,
+        bert_config_file=FLAGS.bert_config_file,
+        vocab_file=FLAGS.vocab_file,
+        spm_model_file=FLAGS.spm_model_file,
+        do_lower_case=FLAGS.do_lower_case,
+        strip_accents=FLAGS.strip_accents,
+    )
+
+
+def define_tpu_flags() -> None:
+    """Where the TPU is, under the original's names."""
+    flags.DEFINE_bool("use_tpu", False, "Whether to compute on a TPU.")
+    flags.DEFINE_string(
+        "tpu_name",
+        None,
+        "Name of the Cloud TPU, or its grpc:// address; with --use_tpu.",
+    )
+    flags.DEFINE_string("tpu_zone", None, "Zone of the Cloud TPU.")
+    flags.DEFINE_string("gcp_project", None, "Project of the Cloud TPU.")
+    flags.DEFINE_string("master", None, "Address of the TPU, as --tpu_name.")
+    flags.DEFINE_integer(
+        "num_tpu_cores",
+        8,
+        "Cores expected with --use_tpu; all that the TPU has are used.",
+    )
+
+
+def tpu_strategy() -> tf.distribute.Strategy | None:
+    """The TPU of `define_tpu_flags`, None without --use_tpu."""
+    if not FLAGS.use_tpu:
+        return None
+    from modeling.devices import connect_tpu
+
+    return connect_tpu(
+        FLAGS.tpu_name or FLAGS.master, FLAGS.tpu_zone, FLAGS.gcp_project
+    )
+
+
+def numbers(flag: str) -> tuple[float, ...]:
+    """Values of a list flag as numbers; raises `UserError` for another."""
+    try:
+        return tuple(float(value) for value in FLAGS[flag].value)
+    except ValueError as error:
+        raise UserError(
+            f"--{flag} takes numbers separated by commas. Received: "
+            f"{','.join(FLAGS[flag].value)}"
+        ) from error
+
+
+def run(main: Callable[[list[str]], None]) -> None:
+    """Runs a script: its flags, its errors, its exit status.
+
+    A `UserError` is printed without a traceback and ends with status 1, as
+    absl does for a wrong flag.
+    """
+    # TensorFlow's native code tells of processor features and missing GPUs.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    _make_help_complete(main)
+    if any(argument in _HELP for argument in sys.argv[1:]):
+        app.usage(shorthelp=True, writeto_stdout=True, exitcode=0)
+    app.run(lambda argv: _main(main, argv))
+
+
+def _main(main: Callable[[list[str]], None], argv: list[str]) -> None:
+    if len(argv) > 1:
+        _fail(
+            f"Unexpected arguments: {' '.join(argv[1:])}. Flags begin with --"
+        )
+    if FLAGS["verbosity"].using_default_value:
+        logging.set_verbosity(logging.INFO)
+    try:
+        main(argv)
+    except UserError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _fail(message: str) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(1)
+
+
+def _make_help_complete(main: Callable[[list[str]], None]) -> None:
+    """Makes help show the script's docstring and flags, and those from here.
+
+    absl takes them from the module `__main__`, which is neither this one nor,
+    for an installed command, the script.
+    """
+    script = sys.modules[main.__module__]
+    sys.modules["__main__"].__doc__ = script.__doc__
+    for module in (main.__module__, __name__):
+        for flag in FLAGS.flags_by_module_dict().get(module, []):
+            FLAGS.register_key_flag_for_module(sys.argv[0], flag)

@@ -1,0 +1,51 @@
+"""Installs the `modeling` package, the scripts and their commands."""
+
+import pathlib
+
+from setuptools import find_packages, setup
+
+SCRIPTS = ["convert_checkpoint", "extract_features"]
+
+setup(
+    name="bert-tf2",
+    version="0.1.0",
+    description="BERT for TensorFlow 2 and Keras 3, with the command lines, "
+    "checkpoints and data formats of google-research/bert",
+    long_description=pathlib.Path(__file__)
+    .with_name("README.md")
+    .read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    python_requires=">=3.10",
+    packages=find_packages(include=["modeling", "modeling.*"]),
+    py_modules=["common_flags", *SCRIPTS],
+    entry_points={
+        "console_scripts": [
+            f"bert-{name.replace('_', '-')} = {name}:run" for name in SCRIPTS
+        ]
+    },
+    install_requires=[
+        "tensorflow>=2.21,<2.22",
+        "tensorflow-text>=2.21.1,<2.22",
+        "absl-py",
+        "sentencepiece",
+        # Hugging Face's weight files.
+        "safetensors",
+        # JSON lines several times faster than the standard library's.
+        "orjson",
+        # Progress on a terminal.
+        "tqdm",
+    ],
+    extras_require={
+        "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
+        # The network also runs under Keras' JAX back end, which tests use.
+        "dev": ["jax", "pytest", "ruff"],
+        # What benchmarks and a marked test compare with.
+        "peers": [
+            "psutil",
+            "sentence-transformers",
+            "tokenizers",
+            "torch",
+            "transformers",
+        ],
+    },
+)
