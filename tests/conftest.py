@@ -5,7 +5,23 @@ import pathlib
 
 import pytest
 
+# Keras reads it when it is first imported; tests/network runs under both.
+_BACKEND = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+def pytest_configure() -> None:
+    """Splits the CPU in two devices, for tests with two replicas."""
+    if _BACKEND != "tensorflow":
+        return
+    import tensorflow as tf
+
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(
+        cpu, [tf.config.LogicalDeviceConfiguration()] * 2
+    )
 
 
 @pytest.fixture(scope="session")

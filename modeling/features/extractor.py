@@ -226,6 +226,12 @@ class FeatureExtractor:
                 values = _merge_tokens(line, parts)
             else:
                 values = _merge_pooled(line, parts, self.options.pooling)
+        if not np.isfinite(values).all():
+            raise UserError(
+                f"Input line {line.index + 1}: its vectors are not finite "
+                "numbers. The checkpoint's weights are damaged, or belong to "
+                "another config."
+            )
         tokens = self._tokens[np.asarray(line.ids, np.int64)].tolist()
         if self.options.word_pieces != "all":
             tokens, values = self._merge_pieces(line.ids, tokens, values)

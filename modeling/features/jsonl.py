@@ -18,7 +18,7 @@ import gzip
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import orjson
@@ -86,11 +86,7 @@ class JsonlFile:
         self._json = JsonLines(options)
         self._compress = path.endswith(".gz")
         self._output = PartialOutput(path, settings, resume)
-        with writing(path):
-            self._file = open(self._output.partial, "ab")
-            # What was written after the last count may end in half a line.
-            self._file.truncate(self._output.state.get("bytes", 0))
-            self._file.seek(0, os.SEEK_END)
+        self._file: BinaryIO | None = None
 
     @property
     def lines_done(self) -> int:
@@ -105,6 +101,8 @@ class JsonlFile:
             # the file can be cut between windows.
             data = gzip.compress(data, _GZIP_LEVEL, mtime=0)
         with writing(self._output.path):
+            if self._file is None:
+                self._file = self._open()
             self._file.write(data)
             sync(self._file)
             self._output.count(len(window), bytes=self._file.tell())
@@ -112,8 +110,16 @@ class JsonlFile:
     def finish(self) -> None:
         """Gives the file its name."""
         with writing(self._output.path):
-            self._file.close()
+            if self._file is not None:
+                self._file.close()
             self._output.finish()
+
+    def _open(self) -> BinaryIO:
+        file = open(self._output.partial, "ab")
+        # What was written after the last count may end in half a line.
+        file.truncate(self._output.state.get("bytes", 0))
+        file.seek(0, os.SEEK_END)
+        return file
 
 
 class JsonlStdout:

@@ -45,13 +45,20 @@ class ModelFunction:
         self._static_shapes = static_shapes
         self._batch_tokens = options.batch_tokens
         matrix = tf.TensorSpec([None, None], tf.int32)
-        self._function = tf.function(
-            self._replica_features,
-            autograph=False,
-            jit_compile=static_shapes or None,
-            # Under XLA each shape is a trace of its own.
-            input_signature=None if static_shapes else [matrix] * 3,
-        )
+        if strategy is None:
+            self._function = tf.function(
+                self._replica_features,
+                autograph=False,
+                jit_compile=static_shapes or None,
+                # Under XLA each shape is a trace of its own.
+                input_signature=None if static_shapes else [matrix] * 3,
+            )
+        else:
+            self._function = tf.function(
+                lambda *batch: strategy.run(self._replica_features, batch),
+                autograph=False,
+                reduce_retracing=not static_shapes,
+            )
 
     @property
     def num_replicas(self) -> int:
@@ -88,7 +95,7 @@ class ModelFunction:
                 )
             )
         )
-        results = self._strategy.run(self._function, args=values)
+        results = self._function(*values)
         return self._strategy.experimental_local_results(results), positions
 
     def finish(

@@ -69,8 +69,6 @@ class ShardWriter:
         self._shards = list(self._output.state.get("shards", []))
         self._lines: list[LineFeatures] = []
         self._bytes = 0
-        with writing(path):
-            os.makedirs(self._output.partial, exist_ok=True)
 
     @property
     def lines_done(self) -> int:
@@ -109,6 +107,7 @@ class ShardWriter:
         name = f"features-{len(self._shards):05d}.{self._format}"
         arrays = _to_arrays(self._lines, self._options.pooling != "none")
         with writing(self._output.path):
+            os.makedirs(self._output.partial, exist_ok=True)
             path = os.path.join(self._output.partial, name)
             if self._format == "npy":
                 _save(np.save, path, arrays.pop("values"))

@@ -1,0 +1,294 @@
+"""extract_features.py as its users run it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from absl.testing import flagsaver
+
+import extract_features
+from tests.conftest import ROOT
+
+MODEL_DIR = ROOT / "tests" / "golden"
+
+
+def run_main(**flags):
+    names = {
+        "init_checkpoint": f"{MODEL_DIR}/bert_model.ckpt",
+        "layers": "-1",
+        **flags,
+    }
+    extract_features.flags.FLAGS.mark_as_parsed()
+    with flagsaver.flagsaver(**names):
+        extract_features.main([])
+
+
+def run_script(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, str(ROOT / "extract_features.py"), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        **options,
+    )
+
+
+@pytest.mark.golden
+def test_output_is_the_originals(golden_dir, tmp_path):
+    directory = golden_dir / "extract_features"
+    settings = json.loads((directory / "run.json").read_text())
+    output = tmp_path / "output.jsonl"
+    run_main(
+        input_file=str(directory / "input.txt"),
+        output_file=str(output),
+        init_checkpoint=str(golden_dir / "bert_model.ckpt"),
+        bert_config_file=str(golden_dir / "bert_config.json"),
+        vocab_file=str(golden_dir / "vocab.txt"),
+        **settings,
+    )
+    expected = (directory / "output.jsonl").read_text().splitlines()
+    actual = output.read_text().splitlines()
+    assert len(actual) == len(expected)
+    for ours, theirs in zip(actual, expected, strict=True):
+        assert_same(json.loads(ours), json.loads(theirs))
+
+
+def assert_same(ours, theirs):
+    """Equal keys in equal order, and numbers to the last digit but one."""
+    assert type(ours) is type(theirs)
+    if isinstance(ours, dict):
+        assert list(ours) == list(theirs)
+        for key in ours:
+            assert_same(ours[key], theirs[key])
+    elif isinstance(ours, list) and ours and isinstance(ours[0], float):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
+    elif isinstance(ours, list):
+        assert len(ours) == len(theirs)
+        for our, their in zip(ours, theirs, strict=True):
+            assert_same(our, their)
+    else:
+        assert ours == theirs
+
+
+def test_flags_and_defaults_of_the_original():
+    expected = {
+        "input_file": None,
+        "output_file": None,
+        "layers": "-1,-2,-3,-4",
+        "bert_config_file": None,
+        "max_seq_length": 128,
+        "init_checkpoint": None,
+        "vocab_file": None,
+        "batch_size": 32,
+        "use_tpu": False,
+        "master": None,
+        "num_tpu_cores": 8,
+        "use_one_hot_embeddings": False,
+    }
+    flags = extract_features.flags.FLAGS
+    assert {name: flags[name].default for name in expected} == expected
+
+
+def test_every_way_to_write_says_the_same(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("hello\n\nthe cat ||| the dog\n")
+    names = {"jsonl": "out.jsonl", "npz": "out_npz", "npy": "out_npy"}
+    for output_format, name in names.items():
+        run_main(
+            input_file=str(text),
+            output_file=str(tmp_path / name),
+            output_format=output_format,
+            combine="mean",
+            layers="all",
+            use_one_hot_embeddings=output_format == "npy",
+        )
+    from modeling.features import read_shards
+
+    lines = (tmp_path / "out.jsonl").read_text().splitlines()
+    for name in ("out_npz", "out_npy"):
+        shards = list(read_shards(tmp_path / name))
+        assert len(shards) == len(lines) == 3
+        for line, features in zip(map(json.loads, lines), shards, strict=True):
+            tokens = [item["token"] for item in line["features"]]
+            assert tokens == features.tokens
+            np.testing.assert_allclose(
+                [item["layers"][0]["values"] for item in line["features"]],
+                features.values[:, 0],
+                atol=1e-5,
+            )
+
+
+def test_bfloat16(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("the cat wanted to go home\n")
+    vectors = {}
+    for precision in ("float32", "bfloat16"):
+        output = tmp_path / f"{precision}.jsonl"
+        run_main(
+            input_file=str(text),
+            output_file=str(output),
+            precision=precision,
+            pooling="mean",
+        )
+        (layer,) = json.loads(output.read_text())["layers"]
+        vectors[precision] = np.array(layer["values"])
+    difference = np.abs(vectors["float32"] - vectors["bfloat16"]).max()
+    assert 0 < difference < 0.05
+
+
+def test_help_answers_without_tensorflow():
+    start = time.perf_counter()
+    result = run_script("-h")
+    assert time.perf_counter() - start < 1
+    assert result.returncode == 0
+    for flag in ("--layers", "--init_checkpoint", "--num_tpu_cores"):
+        assert flag in result.stdout
+
+
+def test_pipes(tmp_path):
+    result = run_script(
+        "--input_file=-",
+        "--output_file=-",
+        f"--init_checkpoint={MODEL_DIR}",
+        "--layers=-1",
+        "--pooling=cls",
+        input="one\ntwo ||| three\n",
+    )
+    assert result.returncode == 0, result.stderr
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line["linex_index"] for line in lines] == [0, 1]
+    assert "2 lines, " in result.stderr
+    assert "Seconds: start" in result.stderr
+
+
+@pytest.mark.slow
+def test_killed_and_resumed(tmp_path):
+    text = tmp_path / "text.txt"
+    words = "the cat wanted to go home and the dog ran over the street".split()
+    rng = np.random.default_rng(0)
+    with open(text, "w") as file:
+        for _ in range(24_000):
+            file.write(" ".join(rng.choice(words, rng.integers(1, 13))) + "\n")
+    whole, output = tmp_path / "whole.jsonl", tmp_path / "out.jsonl"
+    arguments = [
+        f"--input_file={text}",
+        f"--init_checkpoint={MODEL_DIR}",
+        "--layers=-1",
+    ]
+    assert run_script(*arguments, f"--output_file={whole}").returncode == 0
+    arguments.append(f"--output_file={output}")
+    for _ in range(2):
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                str(ROOT / "extract_features.py"),
+                *arguments,
+                "--resume",
+            ],
+            stderr=subprocess.DEVNULL,
+        )
+        before = done(output)
+        while process.poll() is None and done(output) <= before:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert not output.exists()
+    result = run_script(*arguments, "--resume")
+    assert result.returncode == 0, result.stderr
+    assert "Resuming after line" in result.stderr
+    # Windows fall elsewhere after an interruption, so lines meet other
+    # neighbours in their batch: the last digit may differ, nothing else.
+    ours, theirs = output.read_text(), whole.read_text()
+    for our, their in zip(ours.splitlines(), theirs.splitlines(), strict=True):
+        assert_same(json.loads(our), json.loads(their))
+
+
+def done(output):
+    try:
+        with open(f"{output}.progress") as file:
+            return json.load(file)["lines"]
+    except FileNotFoundError:
+        return 0
+
+
+def bad_cases(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("fine\n")
+    (tmp_path / "latin.txt").write_bytes(b"fine\ncaf\xe9\n")
+    (tmp_path / "empty.txt").write_text("")
+    (tmp_path / "small.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n")
+    cut = tmp_path / "cut"
+    cut.mkdir()
+    for name in ("bert_model.ckpt.index", "bert_config.json", "vocab.txt"):
+        (cut / name).write_bytes((MODEL_DIR / name).read_bytes())
+    data = "bert_model.ckpt.data-00000-of-00001"
+    (cut / data).write_bytes((MODEL_DIR / data).read_bytes()[:1000])
+    config = json.loads((MODEL_DIR / "bert_config.json").read_text())
+    (tmp_path / "other.json").write_text(
+        json.dumps({**config, "hidden_size": 32})
+    )
+    return [
+        ({"input_file": "nowhere.txt"}, "no file matches 'nowhere.txt'"),
+        ({"input_file": "empty.txt"}, "no lines: empty.txt"),
+        ({"input_file": "latin.txt"}, "latin.txt, line 2, byte 4: not UTF-8"),
+        ({"max_seq_length": "129"}, "129 is longer.*max_position_embeddings"),
+        ({"layers": "-1,3"}, "3 is out of range.*3 blocks"),
+        ({"output_file": "nowhere/out.jsonl"}, "nowhere does not exist"),
+        ({"output_file": "text.txt"}, "both input and output"),
+        ({"output_file": "-", "resume": "true"}, "cannot be resumed"),
+        ({"init_checkpoint": "nowhere/bert_model.ckpt"}, "no checkpoint nowhe"),
+        ({"init_checkpoint": "cut"}, "bert_model.ckpt.data-.*cut short"),
+        ({"bert_config_file": "other.json"}, "hidden_size"),
+        ({"bert_config_file": "text.txt"}, "text.txt is not JSON"),
+        ({"vocab_file": "small.txt"}, "5 entries against a table of 2371"),
+        ({"vocab_file": "nowhere.txt"}, "nowhere.txt"),
+        ({"layer_weights": "1,x"}, "--layer_weights takes numbers.*1,x"),
+        ({"use_tpu": "true"}, "Cannot use the TPU"),
+    ]
+
+
+@pytest.mark.parametrize("case", range(16))
+def test_bad_input_is_told_and_nothing_overwritten(case, tmp_path, monkeypatch):
+    import re
+
+    from modeling.errors import UserError
+
+    monkeypatch.chdir(tmp_path)
+    changes, message = bad_cases(tmp_path)[case]
+    output = tmp_path / "out.jsonl"
+    output.write_text("an earlier output")
+    before = sorted(os.listdir(tmp_path))
+    flags = {
+        "input_file": "text.txt",
+        "output_file": "out.jsonl",
+        "init_checkpoint": str(MODEL_DIR),
+        **changes,
+    }
+    for name, value in flags.items():
+        if name == "max_seq_length":
+            flags[name] = int(value)
+        elif value == "true":
+            flags[name] = True
+        elif name == "layer_weights":
+            flags[name] = value.split(",")
+    with pytest.raises(UserError) as error:
+        run_main(**flags)
+    assert re.search(message, str(error.value)), str(error.value)
+    assert output.read_text() == "an earlier output"
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_a_users_mistake_ends_with_status_1_and_no_traceback(tmp_path):
+    result = run_script(
+        "--input_file=nowhere.txt",
+        f"--output_file={tmp_path}/out.jsonl",
+        f"--init_checkpoint={MODEL_DIR}",
+    )
+    assert result.returncode == 1
+    assert "error: Input: no file matches 'nowhere.txt'." in result.stderr
+    assert "Traceback" not in result.stderr
