@@ -27,7 +27,8 @@ setup(
         "tensorflow>=2.21,<2.22",
         "tensorflow-text>=2.21.1,<2.22",
         "absl-py",
-        "sentencepiece",
+        # Offsets into the text as they are given since this release.
+        "sentencepiece>=0.2.3",
         # Hugging Face's weight files.
         "safetensors",
         # JSON lines several times faster than the standard library's.

@@ -34,6 +34,8 @@ _TO_HF_ACTIVATION = {
     "tanh": "tanh",
     "linear": "linear",
 }
+# Read by others: the tokenizer, or nobody.
+_NOT_OF_THE_NETWORK = {"do_lower_case", "strip_accents", "pad_token_id"}
 # Only Hugging Face writes these keys, and it always writes one of them.
 _HF_MARKS = ("model_type", "architectures", "transformers_version")
 
@@ -147,9 +149,10 @@ class BertConfig:
         # Already sorted out once when it comes from a saved model.
         extra = dict(known.pop("extra", {}))
         unknown = {k: v for k, v in values.items() if k not in _FIELDS}
-        if unknown:
+        unused = sorted(unknown.keys() - _NOT_OF_THE_NETWORK)
+        if unused:
             logging.warning(
-                "BERT config: kept but not used: %s", ", ".join(sorted(unknown))
+                "BERT config: kept but not used: %s", ", ".join(unused)
             )
         return cls(**known, extra={**extra, **unknown})
 

