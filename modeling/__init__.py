@@ -19,6 +19,8 @@ _HOMES = {
     "initialize_model": "modeling.checkpoints",
     "open_checkpoint": "modeling.checkpoints",
     "FeatureExtractor": "modeling.features",
+    "FeatureOptions": "modeling.features",
+    "PretrainedFiles": "modeling.pretrained",
 }
 
 __all__ = list(_HOMES)
