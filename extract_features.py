@@ -17,6 +17,8 @@ One vector a sentence, the mean of the last two layers over all tokens:
 See docs/extract_features.md.
 """
 
+import time
+
 from absl import flags
 
 import common_flags
@@ -115,6 +117,7 @@ flags.mark_flags_as_required(["input_file", "output_file", "init_checkpoint"])
 
 def main(argv: list[str]) -> None:
     del argv
+    started = time.perf_counter()
     # Here, so that -h does not wait for TensorFlow.
     from modeling.features import (
         ExtractionJob,
@@ -149,7 +152,9 @@ def main(argv: list[str]) -> None:
         use_one_hot_embeddings=_USE_ONE_HOT_EMBEDDINGS.value,
     )
     strategy = common_flags.tpu_strategy()
-    extract_features(job, strategy, static_shapes=strategy is not None)
+    extract_features(
+        job, strategy, static_shapes=strategy is not None, started=started
+    )
 
 
 def run() -> None:

@@ -75,6 +75,7 @@ def extract_features(
     job: ExtractionJob,
     strategy: tf.distribute.Strategy | None = None,
     static_shapes: bool = False,
+    started: float | None = None,
 ) -> None:
     """Runs a job and logs its report.
 
@@ -82,12 +83,14 @@ def extract_features(
       job: what to do.
       strategy: replicas to compute on.
       static_shapes: see `ModelFunction`.
+      started: when the program began, on the clock `time.perf_counter`, for
+        the report to count its imports.
 
     Raises:
       UserError: anything wrong with the files or settings. Whatever can be
         checked is checked before the model is built.
     """
-    start = time.perf_counter()
+    start = time.perf_counter() if started is None else started
     input_files = find_files(job.input_file)
     _check_output(job, input_files)
     pretrained = job.files.load()
