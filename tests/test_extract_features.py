@@ -292,3 +292,65 @@ def test_a_users_mistake_ends_with_status_1_and_no_traceback(tmp_path):
     assert result.returncode == 1
     assert "error: Input: no file matches 'nowhere.txt'." in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_sentencepiece(tmp_path):
+    import sentencepiece
+
+    from modeling import BertConfig, BertModel
+    from modeling.checkpoints.google import write_google_checkpoint
+    from modeling.tokenization import load_tokenizer
+
+    words = ["der Hund lief", "die Katze schlief", "ein Haus im Wald"]
+    sentencepiece.SentencePieceTrainer.Train(
+        sentence_iterator=iter(words * 20),
+        model_prefix=str(tmp_path / "spm"),
+        vocab_size=40,
+        hard_vocab_limit=False,
+        pad_id=0,
+        unk_id=1,
+        bos_id=-1,
+        eos_id=-1,
+        user_defined_symbols=["[CLS]", "[SEP]", "[MASK]"],
+        minloglevel=2,
+    )
+    pieces = load_tokenizer(spm_model_file=tmp_path / "spm.model").vocab_size
+    config = BertConfig(pieces, 8, 1, 2, 8, type_vocab_size=2)
+    model = BertModel(config)
+    write_google_checkpoint(
+        str(tmp_path / "bert_model.ckpt"),
+        {v.path: v.numpy() for v in model.weights},
+    )
+    (tmp_path / "bert_config.json").write_text(config.to_json_string())
+    (tmp_path / "text.txt").write_text("der Hund ||| die Katze lief\n")
+    run_main(
+        input_file=str(tmp_path / "text.txt"),
+        output_file=str(tmp_path / "out.jsonl"),
+        init_checkpoint=str(tmp_path / "bert_model.ckpt"),
+        spm_model_file=str(tmp_path / "spm.model"),
+        do_lower_case=False,
+        word_pieces="mean",
+    )
+    (line,) = (tmp_path / "out.jsonl").read_text().splitlines()
+    words = [item["token"] for item in json.loads(line)["features"]]
+    assert words == [
+        *("[CLS]", "der", "Hund", "[SEP]"),
+        *("die", "Katze", "lief", "[SEP]"),
+    ]
+
+
+def test_a_reader_that_has_enough(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("the cat wanted to go home\n" * 5000)
+    result = subprocess.run(
+        f"{sys.executable} {ROOT}/extract_features.py --layers=-1 "
+        f"--input_file={text} --output_file=- --init_checkpoint={MODEL_DIR} "
+        "| head -n 1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert json.loads(result.stdout)["linex_index"] == 0
+    assert "Traceback" not in result.stderr
+    assert "BrokenPipe" not in result.stderr

@@ -95,15 +95,18 @@ class JsonlFile:
 
     def write(self, window: Sequence[LineFeatures]) -> None:
         """Appends the lines of a window and counts them as done."""
-        data = b"".join(map(self._json.encode, window))
-        if self._compress:
-            # A gzip file may be several in a row; each window is one, so that
-            # the file can be cut between windows.
-            data = gzip.compress(data, _GZIP_LEVEL, mtime=0)
         with writing(self._output.path):
             if self._file is None:
                 self._file = self._open()
-            self._file.write(data)
+            if self._compress:
+                # A gzip file may be several in a row: each window is one, so
+                # that the file can be cut between windows.
+                with gzip.GzipFile(
+                    "", "wb", _GZIP_LEVEL, self._file, mtime=0
+                ) as member:
+                    member.writelines(map(self._json.encode, window))
+            else:
+                self._file.writelines(map(self._json.encode, window))
             sync(self._file)
             self._output.count(len(window), bytes=self._file.tell())
 
@@ -133,7 +136,7 @@ class JsonlStdout:
     def write(self, window: Sequence[LineFeatures]) -> None:
         """Writes the lines of a window at once."""
         try:
-            sys.stdout.buffer.write(b"".join(map(self._json.encode, window)))
+            sys.stdout.buffer.writelines(map(self._json.encode, window))
             sys.stdout.buffer.flush()
         except BrokenPipeError:
             # The reader, `head` for one, has enough. Python would complain

@@ -221,3 +221,44 @@ def test_fit_works_on_one_device(tiny_config):
     history = model.fit(inputs, labels, batch_size=8, epochs=20, verbose=0)
     losses = history.history["loss"]
     assert losses[-1] < losses[0] / 2
+
+
+def test_part_of_a_functional_model(tiny_config, tmp_path):
+    inputs = {
+        name: keras.Input((None,), dtype="int32", name=name)
+        for name in ("input_ids", "input_mask", "segment_ids")
+    }
+    bert = spread(BertModel(tiny_config))
+    outputs = bert(inputs)
+    assert outputs["sequence_output"].shape == (None, None, 16)
+    logits = keras.layers.Dense(2)(outputs["pooled_output"])
+    model = keras.Model(inputs, logits)
+    batch = {"input_ids": IDS, "input_mask": MASK, "segment_ids": 0 * IDS}
+    np.testing.assert_allclose(
+        to_numpy(bert(batch)["pooled_output"]) @ model.layers[-1].kernel
+        + model.layers[-1].bias,
+        to_numpy(model(batch)),
+        atol=1e-5,
+    )
+    assert {v.path.partition("/")[0] for v in bert.weights} == {"bert"}
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(
+        to_numpy(loaded(batch)), to_numpy(model(batch))
+    )
+
+
+def test_two_models_do_not_share_names_or_weights(tiny_config):
+    first, second = BertModel(tiny_config), BertModel(tiny_config)
+    assert [v.path for v in first.weights] == [v.path for v in second.weights]
+    kernels = [
+        to_numpy(model.encoder.blocks[i].intermediate.dense.kernel)
+        for model in (first, second)
+        for i in (0, 1)
+    ]
+    for i, kernel in enumerate(kernels):
+        # A truncated normal of standard deviation 0.02, and no two alike.
+        assert 0.01 < kernel.std() < 0.03
+        assert np.abs(kernel).max() <= 0.0401
+        for other in kernels[i + 1 :]:
+            assert np.abs(kernel - other).max() > 0.01
