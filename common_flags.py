@@ -52,9 +52,10 @@ def define_pretrained_flags() -> None:
     )
     flags.DEFINE_bool(
         "do_lower_case",
-        None,
+        True,
         "Whether to lower-case text: true for uncased models, false for cased "
-        "ones. Default: as the model's files say, else true.",
+        "ones. Where the flag is not given, the model's files are believed if "
+        "they say otherwise.",
     )
     flags.DEFINE_bool(
         "strip_accents",
@@ -72,9 +73,14 @@ def pretrained_files() -> PretrainedFiles:
         bert_config_file=FLAGS.bert_config_file,
         vocab_file=FLAGS.vocab_file,
         spm_model_file=FLAGS.spm_model_file,
-        do_lower_case=FLAGS.do_lower_case,
+        do_lower_case=given("do_lower_case"),
         strip_accents=FLAGS.strip_accents,
     )
+
+
+def given(flag: str) -> object | None:
+    """A flag's value, None where the user did not set it."""
+    return None if FLAGS[flag].using_default_value else FLAGS[flag].value
 
 
 def define_tpu_flags() -> None:

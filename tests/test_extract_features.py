@@ -84,6 +84,7 @@ def test_flags_and_defaults_of_the_original():
         "max_seq_length": 128,
         "init_checkpoint": None,
         "vocab_file": None,
+        "do_lower_case": True,
         "batch_size": 32,
         "use_tpu": False,
         "master": None,
@@ -139,6 +140,29 @@ def test_bfloat16(tmp_path):
         vectors[precision] = np.array(layer["values"])
     difference = np.abs(vectors["float32"] - vectors["bfloat16"]).max()
     assert 0 < difference < 0.05
+
+
+def test_case_is_read_from_the_model_unless_given(tmp_path):
+    for name in ("bert_config.json", "vocab.txt"):
+        content = (MODEL_DIR / name).read_text(encoding="utf-8")
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    (tmp_path / "tokenizer_config.json").write_text('{"do_lower_case": false}')
+    (tmp_path / "text.txt").write_text("THE\n")
+    tokens = {}
+    for flags in ({}, {"do_lower_case": True}, {"do_lower_case": False}):
+        run_main(
+            input_file=str(tmp_path / "text.txt"),
+            output_file=str(tmp_path / "out.jsonl"),
+            bert_config_file=str(tmp_path / "bert_config.json"),
+            vocab_file=str(tmp_path / "vocab.txt"),
+            **flags,
+        )
+        line = json.loads((tmp_path / "out.jsonl").read_text())
+        words = [item["token"] for item in line["features"]]
+        tokens[flags.get("do_lower_case")] = words
+    assert tokens[True] == ["[CLS]", "the", "[SEP]"]
+    assert tokens[False] != tokens[True]
+    assert tokens[None] == tokens[False]
 
 
 def test_help_answers_without_tensorflow():
