@@ -73,6 +73,7 @@ _MAX_SEQ_LENGTH = flags.DEFINE_integer(
     "max_seq_length",
     128,
     "Longest input in tokens, [CLS] and [SEP] included.",
+    lower_bound=3,
 )
 _LONG_INPUTS = flags.DEFINE_enum(
     "long_inputs",
@@ -86,18 +87,21 @@ _WINDOW_OVERLAP = flags.DEFINE_integer(
     None,
     "Tokens that neighbouring windows share. Default: a quarter of "
     "--max_seq_length.",
+    lower_bound=0,
 )
 _BATCH_SIZE = flags.DEFINE_integer(
     "batch_size",
     32,
     "Limits a batch to the tokens of so many lines of --max_seq_length; more "
     "lines share it when they are shorter.",
+    lower_bound=1,
 )
 _BATCH_TOKENS = flags.DEFINE_integer(
     "batch_tokens",
     2048,
     "Limits a batch to so many tokens, padding included. More is faster on "
     "accelerators, not on CPUs.",
+    lower_bound=1,
 )
 _PRECISION = flags.DEFINE_enum(
     "precision", "float32", ["float32", "bfloat16"], "Of the computation."

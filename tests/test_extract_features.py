@@ -190,6 +190,44 @@ def test_pipes(tmp_path):
     assert "Seconds: start" in result.stderr
 
 
+@pytest.mark.parametrize(
+    "flag", ["--batch_size=0", "--max_seq_length=2", "--window_overlap=-1"]
+)
+def test_impossible_flags_are_told_at_once(flag):
+    result = run_script(
+        "--input_file=-", "--output_file=-", "--init_checkpoint=x", flag
+    )
+    assert result.returncode == 1
+    assert flag in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.slow
+def test_interrupted_it_says_how_to_go_on(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("the cat wanted to go home\n" * 200_000)
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            str(ROOT / "extract_features.py"),
+            f"--input_file={text}",
+            f"--output_file={tmp_path}/out.jsonl",
+            f"--init_checkpoint={MODEL_DIR}",
+            "--layers=-1",
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while process.poll() is None and not done(tmp_path / "out.jsonl"):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate()
+    assert process.returncode == 130
+    assert "--resume goes on after them" in errors
+    assert "Traceback" not in errors
+    assert done(tmp_path / "out.jsonl")
+
+
 @pytest.mark.slow
 def test_killed_and_resumed(tmp_path):
     text = tmp_path / "text.txt"
@@ -263,6 +301,7 @@ def bad_cases(tmp_path):
         ({"max_seq_length": "129"}, "129 is longer.*max_position_embeddings"),
         ({"layers": "-1,3"}, "3 is out of range.*3 blocks"),
         ({"output_file": "nowhere/out.jsonl"}, "nowhere does not exist"),
+        ({"output_file": ""}, "name is empty"),
         ({"output_file": "text.txt"}, "both input and output"),
         ({"output_file": "-", "resume": "true"}, "cannot be resumed"),
         ({"init_checkpoint": "nowhere/bert_model.ckpt"}, "no checkpoint nowhe"),
@@ -276,7 +315,7 @@ def bad_cases(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("case", range(16))
+@pytest.mark.parametrize("case", range(17))
 def test_bad_input_is_told_and_nothing_overwritten(case, tmp_path, monkeypatch):
     import re
 

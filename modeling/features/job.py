@@ -107,7 +107,14 @@ def extract_features(
     settings = _settings(job, extractor.options, input_files)
     writer = _open_writer(job, extractor.options, settings)
     extractor.phases.seconds["start"] = time.perf_counter() - start
-    _run(extractor, writer, lines)
+    try:
+        _run(extractor, writer, lines)
+    except KeyboardInterrupt:
+        logging.warning(
+            "Interrupted with %d lines written. --resume goes on after them.",
+            writer.lines_done,
+        )
+        raise
     _log_report(extractor, time.perf_counter() - start)
 
 
@@ -180,6 +187,8 @@ def _check_output(job: ExtractionJob, input_files: Sequence[str]) -> None:
                 f"resume={job.resume}. Name a file."
             )
         return
+    if not path:
+        raise UserError("The output file's name is empty.")
     if os.path.abspath(path) in map(os.path.abspath, input_files):
         raise UserError(f"{path} is both input and output.")
     if job.output_format == "jsonl" and os.path.isdir(path):
