@@ -9,11 +9,13 @@ import pytest
 from tests.conftest import ROOT
 
 # Leaves that every room may use.
-_LEAVES = {"config", "errors", "progress"}
+_LEAVES = {"config", "errors", "progress", "text_files", "workers"}
 _ALLOWED = {
     "config": {"errors"},
     "errors": set(),
     "progress": set(),
+    "text_files": {"errors"},
+    "workers": set(),
     "devices": {"errors"},
     "network": _LEAVES,
     "tokenization": _LEAVES,

@@ -21,12 +21,12 @@ from modeling.features.extractor import (
     check_fit,
 )
 from modeling.features.jsonl import STDOUT, JsonlFile, JsonlStdout
-from modeling.features.lines import STDIN, find_files, read_lines
 from modeling.features.options import FeatureOptions
 from modeling.features.shards import ShardWriter
 from modeling.network import BertModel
 from modeling.pretrained import Pretrained, PretrainedFiles
 from modeling.progress import Progress
+from modeling.text_files import STDIN, find_files, read_lines
 
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
@@ -91,7 +91,7 @@ def extract_features(
         checked is checked before the model is built.
     """
     start = time.perf_counter() if started is None else started
-    input_files = find_files(job.input_file)
+    input_files = find_files(job.input_file, allow_stdin=True)
     _check_output(job, input_files)
     pretrained = job.files.load()
     check_fit(pretrained.config, pretrained.tokenizer, job.options)

@@ -6,14 +6,16 @@ segment_ids: 0     0  0    0    0     0       0 0     1  1  1  1   1 1
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from modeling.features.lines import split_pair
 from modeling.features.options import FeatureOptions
 from modeling.tokenization import Tokenizer
+
+_PAIR = re.compile(r"^(.*) \|\|\| (.*)$")
 
 
 class Row(NamedTuple):
@@ -122,6 +124,12 @@ class RowBuilder:
         if second:
             ids += [*second, self._sep]
         return Row(ids, first_length)
+
+
+def split_pair(line: str) -> tuple[str, str | None]:
+    """`a ||| b` -> ("a", "b"), any other line -> (line, None)."""
+    match = _PAIR.match(line)
+    return (match[1], match[2]) if match else (line, None)
 
 
 def _truncate_pair(

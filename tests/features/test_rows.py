@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from modeling.features import FeatureOptions
-from modeling.features.lines import read_lines
-from modeling.features.rows import RowBuilder, _truncate_pair
+from modeling.features.rows import RowBuilder, _truncate_pair, split_pair
+from modeling.text_files import read_lines
 from modeling.tokenization import load_tokenizer
 
 
@@ -102,3 +102,17 @@ def test_short_lines_have_one_row_either_way(pretrained):
         )
         assert len(built.rows) == 1
         assert built.rows[0].places is None
+
+
+@pytest.mark.parametrize(
+    ("line", "pair"),
+    [
+        ("a ||| b", ("a", "b")),
+        ("first ||| second ||| third", ("first ||| second", "third")),
+        ("a|||b", ("a|||b", None)),
+        ("||| b", ("||| b", None)),
+        ("", ("", None)),
+    ],
+)
+def test_pairs(line, pair):
+    assert split_pair(line) == pair

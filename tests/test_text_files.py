@@ -1,4 +1,4 @@
-"""Reading text: line ends, pairs, and everything that can be wrong."""
+"""Reading text: line ends, and everything that can be wrong."""
 
 import gzip
 import io
@@ -7,7 +7,7 @@ import os
 import pytest
 
 from modeling.errors import UserError
-from modeling.features.lines import find_files, read_lines, split_pair
+from modeling.text_files import find_files, read_lines
 
 
 def write(path, data):
@@ -35,26 +35,12 @@ def test_standard_input(monkeypatch):
     os.close(write_end)
     with os.fdopen(read_end, "rb") as pipe:
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(pipe))
-        assert list(read_lines(find_files("-"))) == ["from ü"]
+        assert list(read_lines(find_files("-", allow_stdin=True))) == ["from ü"]
 
 
 def test_file_with_brackets_in_its_name(tmp_path):
     path = write(tmp_path / "a[1].txt", b"x\n")
     assert find_files(path) == [path]
-
-
-@pytest.mark.parametrize(
-    ("line", "pair"),
-    [
-        ("a ||| b", ("a", "b")),
-        ("first ||| second ||| third", ("first ||| second", "third")),
-        ("a|||b", ("a|||b", None)),
-        ("||| b", ("||| b", None)),
-        ("", ("", None)),
-    ],
-)
-def test_pairs(line, pair):
-    assert split_pair(line) == pair
 
 
 def test_bad_utf8_is_told_with_its_line(tmp_path):
