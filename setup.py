@@ -4,7 +4,12 @@ import pathlib
 
 from setuptools import find_packages, setup
 
-SCRIPTS = ["convert_checkpoint", "extract_features"]
+SCRIPTS = [
+    "convert_checkpoint",
+    "create_pretraining_data",
+    "extract_features",
+    "learn_vocab",
+]
 
 setup(
     name="bert-tf2",
@@ -38,8 +43,12 @@ setup(
     ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
+        # Words of Chinese text, where it is not segmented otherwise.
+        "zh": ["jieba"],
+        # Pre-training data on a cluster.
+        "beam": ["apache-beam"],
         # The network also runs under Keras' JAX back end, which tests use.
-        "dev": ["jax", "pytest", "ruff"],
+        "dev": ["jax", "jieba", "pytest", "ruff"],
         # What benchmarks and a marked test compare with.
         "peers": [
             "psutil",

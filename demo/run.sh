@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The demo: a small model that it makes itself, and the features of a few
-# sentences from it. Every command is shown before it runs.
+# The demo: the sample text, a vocabulary learnt from it, pre-training records,
+# a small model, and features of a few sentences. Every command is shown before
+# it runs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,8 +12,19 @@ export TF_CPP_MIN_LOG_LEVEL=3
 
 show() { printf '\n$ %s\n' "$*"; "$@"; }
 
+show python learn_vocab.py \
+  --input_file=sample_text/english.txt,sample_text/chinese.txt \
+  --output_file="$output/vocab.txt" --vocab_size=2500 --min_frequency=1
+
+show python create_pretraining_data.py \
+  --input_file=sample_text/english.txt,sample_text/chinese.txt \
+  --output_file="$output/tf_examples.tfrecord" \
+  --vocab_file="$output/vocab.txt" \
+  --max_seq_length=64 --max_predictions_per_seq=10 \
+  --dupe_factor=10 --num_shards=2 --show_instances=1
+
 show python -m demo.make_checkpoint \
-  --text_file=demo/sentences.txt --output_dir="$output/model"
+  --vocab_file="$output/vocab.txt" --output_dir="$output/model"
 
 show python extract_features.py \
   --input_file=demo/sentences.txt \

@@ -19,6 +19,7 @@ from absl import logging
 
 from modeling.checkpoints.files import staged_directory
 from modeling.checkpoints.google import write_google_checkpoint
+from modeling.checkpoints.grow import NewVocabulary
 from modeling.checkpoints.huggingface import (
     CONFIG_FILE,
     TOKENIZER_FILE,
@@ -60,6 +61,8 @@ class ConversionOptions:
       do_lower_case: of the tokenizer, written beside the model; None: as the
         config says, or for Hugging Face as the vocabulary shows.
       strip_accents: likewise; None: as the config says.
+      new_vocabulary: to put in the place of the one that the checkpoint was
+        trained with.
       keep_optimizer: keep optimizer slots and the step counter.
       overwrite: replace existing files.
     """
@@ -71,6 +74,7 @@ class ConversionOptions:
     hidden_act: str | None = None
     do_lower_case: bool | None = None
     strip_accents: bool | None = None
+    new_vocabulary: NewVocabulary | None = None
     keep_optimizer: bool = False
     overwrite: bool = False
 
@@ -83,6 +87,11 @@ class ConversionOptions:
         for file in filter(None, (self.vocab_file, self.spm_model_file)):
             if not os.path.isfile(file):
                 raise UserError(f"There is no vocabulary {file}.")
+        if self.new_vocabulary and self.keep_optimizer:
+            raise UserError(
+                "The optimizer's state cannot be kept with a new vocabulary: "
+                "it has none for the new rows."
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,6 +158,7 @@ def convert_checkpoint(
     layout = FORMATS[options.to]
     reader = open_checkpoint(source)
     config = _amended(_config(reader, options), options)
+    shapes = _new_shapes(reader, options)
     names, left_out = _select(reader, options)
     vocab_file, spm_file = _vocabularies(reader, options, config)
 
@@ -161,6 +171,8 @@ def convert_checkpoint(
     _check_absent(directory, files, options.overwrite)
     with staged_directory(directory) as staging:
         arrays = reader.arrays(names)
+        if options.new_vocabulary:
+            arrays = options.new_vocabulary.apply(arrays)
         layout.write(staging / name, arrays, config, vocab_file)
         if spm_file:
             shutil.copyfile(spm_file, staging / spm_file.name)
@@ -171,7 +183,7 @@ def convert_checkpoint(
         files=paths,
         left_out=tuple(left_out),
         variables=len(names),
-        parameters=sum(math.prod(reader.shapes[name]) for name in names),
+        parameters=sum(math.prod(shapes[name]) for name in names),
         size=sum(path.stat().st_size for path in paths),
         seconds=time.monotonic() - started,
         hidden_act=config.hidden_act,
@@ -213,11 +225,24 @@ def _amended(config: BertConfig, options: ConversionOptions) -> BertConfig:
         "strip_accents": options.strip_accents,
     }
     said = {key: said for key, said in tokenizer.items() if said is not None}
+    new = options.new_vocabulary
     return dataclasses.replace(
         config,
+        vocab_size=new.size if new else config.vocab_size,
         hidden_act=options.hidden_act or config.hidden_act,
         extra={**config.extra, **said},
     )
+
+
+def _new_shapes(
+    reader: CheckpointReader, options: ConversionOptions
+) -> dict[str, tuple[int, ...]]:
+    """The shape that every array will have."""
+    new = options.new_vocabulary
+    if new is None:
+        return reader.shapes
+    new.check(reader.shapes[WORD_EMBEDDINGS][0])
+    return {k: new.shape(k, shape) for k, shape in reader.shapes.items()}
 
 
 def _select(
@@ -252,6 +277,8 @@ def _vocabularies(
             (options.spm_model_file, reader.spm_model_file),
         )
     )
+    if options.new_vocabulary:
+        vocab_file = options.new_vocabulary.file
     if vocab_file:
         entries = len(vocab_file.read_bytes().splitlines())
         if entries != config.vocab_size:

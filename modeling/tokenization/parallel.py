@@ -1,15 +1,11 @@
 """Tokenizing a stream of texts in several processes."""
 
-import collections
 import itertools
-import multiprocessing
-import os
-import threading
 from collections.abc import Iterable, Iterator
-from concurrent import futures
 
 from modeling.errors import UserError
 from modeling.tokenization.interface import Tokenizer
+from modeling.workers import Workers
 
 
 def encode_stream(
@@ -27,15 +23,11 @@ def encode_stream(
     Args:
       tokenizer: sent to every worker once.
       texts: anything that can be iterated once.
-      num_workers: processes; up to 1 means this one.
+      num_workers: processes, see `Workers`; up to 1 means this one.
       chunk_size: texts that a worker gets at once.
 
     Raises:
       UserError: a chunk_size below 1.
-
-    As everywhere with processes that are spawned (a fork of a process in which
-    TensorFlow runs may hang), a script that calls this must keep its work under
-    `if __name__ == "__main__":`.
     """
     if chunk_size < 1:
         raise UserError(f"chunk_size must be positive. Received: {chunk_size}")
@@ -51,39 +43,6 @@ def _encode_in_workers(
     chunk_size: int,
 ) -> Iterator[list[int]]:
     chunks = iter(lambda: list(itertools.islice(texts, chunk_size)), [])
-    executor = futures.ProcessPoolExecutor(
-        num_workers,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_start_worker,
-        initargs=(tokenizer,),
-    )
-    pending: collections.deque[futures.Future] = collections.deque()
-    try:
-        for chunk in chunks:
-            pending.append(executor.submit(_encode_chunk, chunk))
-            # One chunk in work and one waiting for every worker.
-            if len(pending) >= 2 * num_workers:
-                yield from pending.popleft().result()
-        while pending:
-            yield from pending.popleft().result()
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
-
-
-_tokenizer: Tokenizer
-
-
-def _start_worker(tokenizer: Tokenizer) -> None:
-    global _tokenizer
-    _tokenizer = tokenizer
-    threading.Thread(target=_exit_with_parent, daemon=True).start()
-
-
-def _exit_with_parent() -> None:
-    # A parent that was killed cannot shut its workers down.
-    multiprocessing.parent_process().join()
-    os._exit(1)
-
-
-def _encode_chunk(texts: list[str]) -> list[list[int]]:
-    return _tokenizer.encode_batch(texts)
+    with Workers({"encode": tokenizer.encode_batch}, num_workers) as workers:
+        for _, encoded in workers.map("encode", chunks):
+            yield from encoded

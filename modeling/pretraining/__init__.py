@@ -1,0 +1,25 @@
+"""Pre-training data: corpus -> documents -> pairs -> masked instances."""
+
+from modeling.pretraining.dynamic import mask_dataset
+from modeling.pretraining.job import (
+    PretrainingDataJob,
+    TokenizerFiles,
+    create_pretraining_data,
+)
+from modeling.pretraining.masking import Masked, mask_batch
+from modeling.pretraining.options import InstanceOptions, MaskingOptions
+from modeling.pretraining.vocabulary import MaskingVocabulary
+from modeling.pretraining.words import WordOptions
+
+__all__ = [
+    "InstanceOptions",
+    "Masked",
+    "MaskingOptions",
+    "MaskingVocabulary",
+    "PretrainingDataJob",
+    "TokenizerFiles",
+    "WordOptions",
+    "create_pretraining_data",
+    "mask_batch",
+    "mask_dataset",
+]

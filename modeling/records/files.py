@@ -1,0 +1,88 @@
+"""Names of record files, and of what lies beside them."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Sequence
+
+from modeling.errors import UserError
+
+# Names that begin so are never matched by a pattern such as "examples*", which
+# is how people name their records.
+_METADATA, _REPORT, _PARTIAL, _CORPUS = (
+    "metadata.",
+    "report.",
+    "partial.",
+    "corpus.",
+)
+
+
+def shard_names(output_file: str, num_shards: int) -> list[str]:
+    """The files of an output: itself, or NAME-00000-of-00008 and so on."""
+    if num_shards == 1:
+        return [output_file]
+    return [
+        f"{output_file}-{shard:05}-of-{num_shards:05}"
+        for shard in range(num_shards)
+    ]
+
+
+def metadata_name(output_file: str) -> str:
+    """Where an output is described."""
+    return _beside(output_file, _METADATA) + ".json"
+
+
+def metadata_names(directory: str) -> list[str]:
+    """All descriptions of outputs in a directory."""
+    return sorted(_glob(os.path.join(directory, f"{_METADATA}*.json")))
+
+
+def report_name(output_file: str) -> str:
+    """Where the report on an output's making goes."""
+    return _beside(output_file, _REPORT) + ".json"
+
+
+def partial_name(path: str) -> str:
+    """What a file is called until it is whole."""
+    return _beside(path, _PARTIAL)
+
+
+def corpus_name(output_file: str) -> str:
+    """The directory of an output's tokenized text."""
+    return _beside(output_file, _CORPUS)
+
+
+def _beside(path: str, prefix: str) -> str:
+    directory, name = os.path.split(path)
+    return os.path.join(directory, prefix + name)
+
+
+def find_record_files(patterns: Sequence[str]) -> list[str]:
+    """Record files that names and globs match, each pattern's sorted.
+
+    Raises:
+      UserError: a pattern that matches no record file.
+    """
+    files: list[str] = []
+    for pattern in patterns:
+        found = [path for path in sorted(_glob(pattern)) if _is_record(path)]
+        if not found:
+            raise UserError(f"Records: no file matches {pattern!r}.")
+        files += found
+    return files
+
+
+def _is_record(path: str) -> bool:
+    name = os.path.basename(path)
+    return not os.path.isdir(path) and not name.startswith(
+        (_METADATA, _REPORT, _PARTIAL)
+    )
+
+
+def _glob(pattern: str) -> list[str]:
+    if "://" in pattern:
+        import tensorflow as tf
+
+        return tf.io.gfile.glob(pattern)
+    return [pattern] if os.path.exists(pattern) else glob.glob(pattern)
