@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from absl.testing import flagsaver
 
-import extract_features
 from tests.conftest import ROOT
+from tests.scripts import load_script
 
 MODEL_DIR = ROOT / "tests" / "golden"
 
@@ -23,9 +23,9 @@ def run_main(**flags):
         "layers": "-1",
         **flags,
     }
-    extract_features.flags.FLAGS.mark_as_parsed()
+    script = load_script("extract_features")
     with flagsaver.flagsaver(**names):
-        extract_features.main([])
+        script.main([])
 
 
 def run_script(*arguments, **options):
@@ -91,7 +91,7 @@ def test_flags_and_defaults_of_the_original():
         "num_tpu_cores": 8,
         "use_one_hot_embeddings": False,
     }
-    flags = extract_features.flags.FLAGS
+    flags = load_script("extract_features").flags.FLAGS
     assert {name: flags[name].default for name in expected} == expected
 
 

@@ -10,10 +10,10 @@ import time
 import pytest
 from absl.testing import flagsaver
 
-import learn_vocab
 from modeling.errors import UserError
 from modeling.tokenization import load_tokenizer, load_vocab
 from tests.conftest import ROOT
+from tests.scripts import load_script
 from tests.tokenization.test_learning import make_text
 
 BASE = ROOT / "tests" / "golden" / "vocab.txt"
@@ -29,14 +29,14 @@ def corpus(tmp_path, monkeypatch):
 
 
 def run_main(**values):
-    flags = learn_vocab.flags.FLAGS
-    flags.mark_as_parsed()
+    script = load_script("learn_vocab")
+    flags = script.flags.FLAGS
     with flagsaver.flagsaver(output_file="out", num_workers=1):
         flags["num_workers"].present = 0
         with flagsaver.flagsaver(**values):
             for name in values:
                 flags[name].present = 1
-            learn_vocab.main([])
+            script.main([])
 
 
 def run_script(*arguments, **options):

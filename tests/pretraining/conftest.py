@@ -15,13 +15,15 @@ from modeling.pretraining import (
     create_pretraining_data,
 )
 from modeling.tokenization import load_tokenizer
+from tests.conftest import ROOT
 
+VOCAB = ROOT / "tests" / "golden" / "vocab.txt"
 SENTENCE = "the dog ran over the street and wanted to go home"
 
 
 @pytest.fixture(scope="session")
-def tokenizer(golden_dir):
-    return load_tokenizer(golden_dir / "vocab.txt")
+def tokenizer():
+    return load_tokenizer(VOCAB)
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +54,7 @@ def text(tmp_path):
 
 
 @pytest.fixture
-def make_job(golden_dir, tmp_path, text):
+def make_job(tmp_path, text):
     """A job of small instances; keywords go to where they belong."""
 
     def make(**changes):
@@ -64,9 +66,7 @@ def make_job(golden_dir, tmp_path, text):
         options = pick(
             InstanceOptions, masking=masking, max_seq_length=32, dupe_factor=3
         )
-        files = TokenizerFiles(
-            vocab_file=changes.pop("vocab_file", str(golden_dir / "vocab.txt"))
-        )
+        files = TokenizerFiles(vocab_file=changes.pop("vocab_file", str(VOCAB)))
         values = {
             "input_file": str(text),
             "output_file": str(tmp_path / "out.tfrecord"),

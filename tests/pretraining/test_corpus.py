@@ -14,6 +14,7 @@ from modeling.pretraining.encode import BlockEncoder
 from modeling.pretraining.resumable import GrowingFiles, read_json
 from modeling.pretraining.text import read_blocks
 from modeling.workers import Workers
+from tests.pretraining.conftest import VOCAB
 
 SETTINGS = {"id_type": "<u2", "has_joins": False}
 
@@ -85,14 +86,14 @@ def test_blocks_make_no_difference(
     assert documents_of(corpus, tokenizer) == documents * 2
 
 
-def test_ids_are_the_tokenizers(prepare, tokenizer, tmp_path, golden_dir):
+def test_ids_are_the_tokenizers(prepare, tokenizer, tmp_path):
     # With everything that a word look-up could get wrong.
     lines = [
         "Unaffable, naïve “café” — 1,000.50! don't [MASK] x" + "y" * 300,
         "tab\there\u3000wide\u2028line\x1fcontrol\x85next\xa0space",
         "中文and英文, 한국어 ภาษาไทย ½ …",
         "e\u0301 \u00ad\ufeffzero width\u200bspace",
-        *(golden_dir / "pretraining" / "sample_text.txt")
+        *(VOCAB.parent / "pretraining" / "sample_text.txt")
         .read_text("utf-8")
         .splitlines(),
     ]
@@ -224,15 +225,19 @@ def test_lines_are_counted_over_blocks(tmp_path, monkeypatch):
             block.lines()
 
 
-def test_large_arrays_give_memory_back(tmp_path, monkeypatch):
-    monkeypatch.setattr("modeling.pretraining.corpus._LARGE", 0)
+@pytest.mark.parametrize("large", [0, 1 << 40])
+def test_large_arrays_give_memory_back(large, tmp_path, monkeypatch):
+    monkeypatch.setattr("modeling.pretraining.corpus._LARGE", large)
+    monkeypatch.setattr("modeling.pretraining.corpus._PLACES", 1000)
     path = tmp_path / "x.bin"
     values = np.arange(1 << 20, dtype="<i8")
     values.tofile(path)
     array = MappedArray(str(path), "<i8")
+    assert array.is_large == (large == 0)
     assert array.values.sum() == values.sum()
     array.release()
-    assert array.values.sum() == values.sum()
+    places = np.random.default_rng(0).integers(0, len(values), 4321)
+    np.testing.assert_array_equal(array.take(places), places)
 
 
 def test_growing_files_of_other_settings_are_discarded(tmp_path):

@@ -18,6 +18,7 @@ def corpus_of(*documents):
         sentences=np.cumsum([0, *lengths]),
         documents=np.cumsum([0, *map(len, documents)]),
         num_documents=len(documents),
+        release=lambda: None,
     )
 
 
