@@ -373,7 +373,7 @@ def _time_steps(vocab_file: str, directory: str) -> None:
     paired = time.perf_counter() - start
     count = len(instances)
     sums = dict.fromkeys(("columns", "examples", "records"), 0.0)
-    for start in range(0, 1 << 15, 2048):
+    for start in range(0, count, 2048):
         batch = instances[start : start + 2048]
         times = [time.perf_counter()]
         columns = make_columns(batch, corpus, options, vocabulary)
@@ -384,7 +384,7 @@ def _time_steps(vocab_file: str, directory: str) -> None:
         times.append(time.perf_counter())
         for step, taken in zip(sums, np.diff(times), strict=True):
             sums[step] += taken
-    scale = 1e6 / min(1 << 15, count)
+    scale = 1e6 / count
     print("\nMicroseconds per instance, one core")
     print(f"  pairing            {1e6 * paired / count:6.2f}")
     print(f"  gathering, masking {scale * sums['columns']:6.2f}")

@@ -158,6 +158,7 @@ _BAD = [
     ({"output_file": "text.txt"}, "text.txt is both input and output"),
     ({"output_file": "nowhere/out"}, "nowhere does not exist"),
     ({"output_file": "."}, "is a directory"),
+    ({"output_file": ""}, "The output has no name"),
     ({"vocab_size": 50}, "vocab_size=50 is too small: at least 112 are"),
     ({"vocab_size": 9999}, "vocab_size=9999 is too large for this text"),
     ({"model_type": "bpe", "vocab_size": 5}, "too small: at least "),
@@ -198,7 +199,7 @@ def test_bad_input_is_told_and_nothing_overwritten(tmp_path, changes, message):
     values = {"input_file": "text.txt", "vocab_size": 170, **changes}
     if "base_vocab_file" in changes and "vocab_size" not in changes:
         del values["vocab_size"]
-    values = {name: value for name, value in values.items() if value}
+    values = {k: value for k, value in values.items() if value is not None}
     with pytest.raises(UserError) as error:
         run_main(**values)
     assert re.search(message, str(error.value)), str(error.value)

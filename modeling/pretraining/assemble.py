@@ -83,7 +83,7 @@ def _lay_out(
     is_text = in_a | in_b
     places = places[is_text]
     ids = np.full(is_text.shape, vocabulary.pad_id, np.int32)
-    ids[is_text] = corpus.ids[places]
+    ids[is_text] = corpus.ids_at(places)
     ids[:, 0] = vocabulary.cls_id
     rows = np.arange(len(ids))[:, None]
     ids[rows, first_sep] = vocabulary.sep_id
@@ -92,7 +92,7 @@ def _lay_out(
     if corpus.joins is None:
         joins[is_text] = JOINS_WORD * vocabulary.is_continuation[ids[is_text]]
     else:
-        joins[is_text] = corpus.joins[places]
+        joins[is_text] = corpus.joins_at(places)
         # What begins in the middle of a word does not go on with another.
         joins[rows, np.minimum(first_sep + 1, last_sep)] = 0
     segment_ids = (positions > first_sep) & (positions <= last_sep)

@@ -41,9 +41,7 @@ class PairMaker:
 
     def __call__(self, run: Run) -> np.ndarray:
         """The instances of a run: INSTANCE [any]"""
-        instances = make_instances(self._corpus, run, self.options)
-        self._corpus.release()
-        return instances
+        return make_instances(self._corpus, run, self.options)
 
     @functools.cached_property
     def _corpus(self) -> Corpus:
@@ -93,7 +91,6 @@ class RecordMaker:
             if "masked_lm_weights" in columns:
                 masked += int(columns["masked_lm_weights"].sum())
             pieces.append(encode_records(columns, self.features).tobytes())
-            self._corpus.release()
         data = b"".join(pieces)
         return Records(compress(data) if self.gzip else data, lengths, masked)
 

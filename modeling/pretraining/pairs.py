@@ -116,6 +116,8 @@ def make_instances(
         turn = take_turn(block, keys)
         made.append(_truncate(turn, keys, options.room))
         block.go_on(turn.next_starts)
+        # Random segments come from all over the corpus.
+        corpus.release()
         number += 1
     return np.concatenate(made)
 

@@ -28,7 +28,7 @@ from modeling.records.files import metadata_name, partial_name
 from modeling.workers import Workers
 
 # Of a worker's task. Pairing is fast, so its tasks are long.
-_TOKENS_PER_RUN = 1 << 22
+_TOKENS_PER_RUN = 1 << 20
 INSTANCES_PER_PIECE = 1 << 14
 # Of what is sorted in memory.
 _INSTANCES_PER_BUCKET = 1 << 20
