@@ -158,7 +158,7 @@ _BAD = [
     ({"output_file": "text.txt"}, "text.txt is both input and output"),
     ({"output_file": "nowhere/out"}, "nowhere does not exist"),
     ({"output_file": "."}, "is a directory"),
-    ({"output_file": ""}, "The output has no name"),
+    ({"output_file": ""}, "The output file's name is empty"),
     ({"vocab_size": 50}, "vocab_size=50 is too small: at least 112 are"),
     ({"vocab_size": 9999}, "vocab_size=9999 is too large for this text"),
     ({"model_type": "bpe", "vocab_size": 5}, "too small: at least "),

@@ -172,9 +172,14 @@ class _Run:
             "encode": self._encoder,
             "pair": self._pairs,
             "record": self._records,
+            # Makes the processes start, so that their start is timed apart.
+            "greet": int,
         }
         job, phases = self._job, self.phases
         with Workers(functions, job.num_workers) as workers:
+            with phases.phase("starting"):
+                for _ in workers.map("greet", range(job.num_workers)):
+                    pass
             self._tokenize(workers)
             with phases.phase("pairing"):
                 self.shards.pair(

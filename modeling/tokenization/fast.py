@@ -138,7 +138,7 @@ class FastTokenizer(interface.TokenIds):
         if not isinstance(text, str):
             text = wordpiece.convert_to_unicode(text)
         if self._special is None:
-            return list(_flatten(map(self._ids_of_chunk, _split(text))))
+            return list(_flatten(map(self._ids_of_chunk, split_chunks(text))))
         ids: list[int] = []
         for part, is_special in wordpiece.split_special_tokens(
             text, self._special
@@ -146,7 +146,7 @@ class FastTokenizer(interface.TokenIds):
             if is_special:
                 ids.append(self.vocab[part])
             else:
-                ids += _flatten(map(self._ids_of_chunk, _split(part)))
+                ids += _flatten(map(self._ids_of_chunk, split_chunks(part)))
         return ids
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
@@ -187,12 +187,7 @@ class FastTokenizer(interface.TokenIds):
         return "".join(token.removeprefix("##") for token in tokens)
 
     def _chunk_to_ids(self, chunk: str) -> tuple[int, ...]:
-        if chunk.isascii() and chunk.isprintable():
-            # What the basic tokenizer leaves to do here, in one step.
-            text = chunk.lower() if self.do_lower_case else chunk
-            words = _ASCII_WORD.findall(text)
-        else:
-            words = self._basic.tokenize(chunk)
+        words = split_words(chunk, self._basic)
         return tuple(_flatten(map(self._ids_of_word, words)))
 
     def _word_to_ids(self, word: str) -> tuple[int, ...]:
@@ -236,8 +231,18 @@ class _Memory(dict[str, _Value]):
         return value
 
 
-def _split(text: str) -> list[str]:
+def split_chunks(text: str) -> list[str]:
+    """The parts of a text that are tokenized without a look at the others."""
     # str.split cuts printable ASCII where the pattern does, at twice the speed.
     if text.isascii() and text.isprintable():
         return text.split()
     return _CHUNK.findall(text)
+
+
+def split_words(chunk: str, tokenizer: wordpiece.BasicTokenizer) -> list[str]:
+    """The words that a tokenizer makes of one of the chunks."""
+    if chunk.isascii() and chunk.isprintable():
+        # What the basic tokenizer leaves to do here, in one step.
+        text = chunk.lower() if tokenizer.do_lower_case else chunk
+        return _ASCII_WORD.findall(text)
+    return tokenizer.tokenize(chunk)

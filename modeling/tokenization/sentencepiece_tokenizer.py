@@ -96,7 +96,10 @@ class SentencePieceTokenizer(interface.TokenIds):
             if is_special:
                 ids.append(self.vocab[part])
             else:
-                pieces = self._processor.encode(self._normalize(part))
+                text = normalize_text(
+                    part, self.do_lower_case, self.strip_accents
+                )
+                pieces = self._processor.encode(text)
                 ids += self._with_split_numbers(pieces)
         return ids
 
@@ -131,18 +134,10 @@ class SentencePieceTokenizer(interface.TokenIds):
         """The words that the pieces make, without the space before."""
         return "".join(tokens).replace(_SPACE, " ").strip()
 
-    def _normalize(self, text: str) -> str:
-        text = " ".join(text.split())
-        for quote in _QUOTES:
-            text = text.replace(quote, '"')
-        if self.strip_accents and not text.isascii():
-            text = _decompose(text)
-        return unicode_tables.lower(text) if self.do_lower_case else text
-
     def _normalize_aligned(
         self, text: str
     ) -> tuple[str, list[tuple[int, int]]]:
-        """`_normalize`, with a span in the text for every character."""
+        """`normalize_text`, with a span in the text for every character."""
         characters: list[str] = []
         spans: list[tuple[int, int]] = []
         for match in _SOURCE.finditer(text.rstrip()):
@@ -222,6 +217,16 @@ class SentencePieceTokenizer(interface.TokenIds):
             parts = [part for part in parts if part] + [","]
             split[index] = tuple(map(self._processor.piece_to_id, parts))
         return split
+
+
+def normalize_text(text: str, do_lower_case: bool, strip_accents: bool) -> str:
+    """What the tokenizer does to a text before its model sees it."""
+    text = " ".join(text.split())
+    for quote in _QUOTES:
+        text = text.replace(quote, '"')
+    if strip_accents and not text.isascii():
+        text = _decompose(text)
+    return unicode_tables.lower(text) if do_lower_case else text
 
 
 def _load_processor(model_file: str | os.PathLike[str]) -> Any:

@@ -108,7 +108,7 @@ def _check_order(text: str, offsets: list[tuple[int, int]]) -> None:
 
 
 def test_every_printable_character_may_take_the_short_path():
-    # _split trusts this for ASCII, whatever the version of Python.
+    # split_chunks trusts this for ASCII, whatever the version of Python.
     for character in map(chr, range(128)):
         if character.isprintable() and character != " ":
             assert character not in unicode_tables.CONTROL

@@ -7,6 +7,7 @@ import pytest
 
 from modeling.errors import UserError
 from modeling.tokenization import SentencePieceTokenizer, load_tokenizer
+from modeling.tokenization.sentencepiece_tokenizer import normalize_text
 
 sentencepiece = pytest.importorskip("sentencepiece")
 
@@ -97,7 +98,7 @@ def test_random_offsets_belong_to_the_same_ids(
     tokenizer = SentencePieceTokenizer(model_file, lower, strip, ["[MASK]"])
     for text in random_texts:
         normalized, spans = tokenizer._normalize_aligned(text)
-        assert normalized == tokenizer._normalize(text)
+        assert normalized == normalize_text(text, lower, strip)
         assert len(spans) == len(normalized)
         encoding = tokenizer.encode_with_offsets(text)
         assert encoding.ids == tokenizer.encode(text)

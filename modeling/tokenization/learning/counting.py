@@ -118,7 +118,7 @@ class _BatchCounter:
     def __call__(self, batch: _Batch) -> dict[str, int]:
         chunks: collections.Counter[str] = collections.Counter()
         for line in batch:
-            chunks.update(fast._split(line))
+            chunks.update(fast.split_chunks(line))
         counts: dict[str, int] = collections.defaultdict(int)
         for chunk, count in chunks.items():
             for word in self._remembered.get(chunk) or self._words(chunk):
@@ -126,7 +126,7 @@ class _BatchCounter:
         return dict(counts)
 
     def _words(self, chunk: str) -> list[str]:
-        words = self._tokenizer.tokenize(chunk)
+        words = fast.split_words(chunk, self._tokenizer)
         if len(chunk) > _REMEMBERED_LENGTH:
             return [word[: MAX_LENGTH + 1] for word in words]
         if len(self._remembered) >= _REMEMBERED_CHUNKS:

@@ -159,7 +159,7 @@ def check_output(path: str, inputs: Sequence[str]) -> None:
       UserError: it cannot, or is one of the inputs.
     """
     if not path:
-        raise UserError("The output has no name.")
+        raise UserError("The output file's name is empty.")
     if os.path.abspath(path) in map(os.path.abspath, inputs):
         raise UserError(f"{path} is both input and output.")
     if os.path.isdir(path):

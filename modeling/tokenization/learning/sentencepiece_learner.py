@@ -16,8 +16,8 @@ import sentencepiece
 
 from modeling.errors import UserError
 from modeling.progress import Progress
-from modeling.tokenization import sentencepiece_tokenizer, unicode_tables
 from modeling.tokenization.learning.measuring import Fit, measure_fit
+from modeling.tokenization.sentencepiece_tokenizer import normalize_text
 
 MODEL_TYPES = ("unigram", "bpe")
 
@@ -93,7 +93,9 @@ def normalized_lines(
     with Progress("Reading", "lines") as progress:
         for line in lines:
             progress.advance(1)
-            line = _normalize(line, options)
+            line = normalize_text(
+                line, options.do_lower_case, options.strip_accents
+            )
             for start in range(0, len(line), _MAX_LINE):
                 yield line[start : start + _MAX_LINE]
 
@@ -161,15 +163,6 @@ def measure_model(model: bytes, lines: Iterable[str]) -> Fit:
         word for line in sample for word in line.split()
     )
     return measure_fit(processor.encode, processor.unk_id(), counts)
-
-
-def _normalize(text: str, options: SentencePieceOptions) -> str:
-    text = " ".join(text.split())
-    for quote in sentencepiece_tokenizer._QUOTES:
-        text = text.replace(quote, '"')
-    if options.strip_accents and not text.isascii():
-        text = sentencepiece_tokenizer._decompose(text)
-    return unicode_tables.lower(text) if options.do_lower_case else text
 
 
 def _explained(error: RuntimeError, options: SentencePieceOptions) -> Exception:
