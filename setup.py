@@ -32,6 +32,8 @@ setup(
         "tensorflow>=2.21,<2.22",
         "tensorflow-text>=2.21.1,<2.22",
         "absl-py",
+        # TensorFlow takes older ones, which cannot count bits.
+        "numpy>=2",
         # Offsets into the text as they are given since this release.
         "sentencepiece>=0.2.3",
         # Hugging Face's weight files.
