@@ -32,7 +32,7 @@ def find_files(patterns: str, allow_stdin: bool = False) -> list[str]:
         if allow_stdin and pattern == STDIN:
             files.append(pattern)
             continue
-        found = sorted(_glob(pattern))
+        found = match_files(pattern)
         if not found:
             raise UserError(f"Input: no file matches {pattern!r}.")
         for path in found:
@@ -117,10 +117,11 @@ def decode_error(
     )
 
 
-def _glob(pattern: str) -> list[str]:
+def match_files(pattern: str) -> list[str]:
+    """Files that a name or glob matches, sorted."""
     if "://" in pattern:
         import tensorflow as tf
 
-        return tf.io.gfile.glob(pattern)
+        return sorted(tf.io.gfile.glob(pattern))
     # A file may well have a bracket in its name.
-    return [pattern] if os.path.exists(pattern) else glob.glob(pattern)
+    return [pattern] if os.path.exists(pattern) else sorted(glob.glob(pattern))

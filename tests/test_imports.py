@@ -9,10 +9,18 @@ import pytest
 from tests.conftest import ROOT
 
 # Leaves that every room may use.
-_LEAVES = {"config", "errors", "progress", "text_files", "workers"}
+_LEAVES = {
+    "config",
+    "errors",
+    "output_files",
+    "progress",
+    "text_files",
+    "workers",
+}
 _ALLOWED = {
     "config": {"errors"},
     "errors": set(),
+    "output_files": set(),
     "progress": set(),
     "text_files": {"errors"},
     "workers": set(),

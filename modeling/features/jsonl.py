@@ -25,7 +25,8 @@ import orjson
 
 from modeling.features.extractor import LineFeatures
 from modeling.features.options import FeatureOptions
-from modeling.features.resumable import PartialOutput, sync, writing
+from modeling.features.resumable import PartialOutput, writing
+from modeling.output_files import sync
 
 _DECIMALS = 6
 _GZIP_LEVEL = 4

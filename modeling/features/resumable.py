@@ -18,6 +18,7 @@ from typing import Any
 from absl import logging
 
 from modeling.errors import UserError
+from modeling.output_files import write_json
 
 
 class PartialOutput:
@@ -56,12 +57,10 @@ class PartialOutput:
         """Makes what was written so far count."""
         self.lines += lines
         self.state = state
-        temporary = f"{self._file}.tmp"
-        with open(temporary, "w", encoding="utf-8") as file:
-            values = {"lines": self.lines, "state": state}
-            json.dump({**values, "settings": self._settings}, file)
-            sync(file)
-        os.replace(temporary, self._file)
+        write_json(
+            self._file,
+            {"lines": self.lines, "state": state, "settings": self._settings},
+        )
 
     def finish(self) -> None:
         """Gives the output its name, in place of an earlier one."""
@@ -138,9 +137,3 @@ def writing(path: str) -> Iterator[None]:
             "existed was changed; what is finished can be gone on with by "
             "--resume."
         ) from error
-
-
-def sync(file: Any) -> None:
-    """Hands a file's content to the disk before anything counts on it."""
-    file.flush()
-    os.fsync(file.fileno())

@@ -28,7 +28,8 @@ import numpy as np
 from modeling.errors import UserError
 from modeling.features.extractor import LineFeatures
 from modeling.features.options import FeatureOptions
-from modeling.features.resumable import PartialOutput, sync, writing
+from modeling.features.resumable import PartialOutput, writing
+from modeling.output_files import sync
 
 FORMATS = ("npz", "npy")
 

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from modeling.errors import UserError
+from modeling.output_files import write_json
 from modeling.pretraining.corpus import Corpus
 from modeling.pretraining.encode import BlockEncoder, EncodedBlock
 from modeling.pretraining.make_records import PairMaker, RecordMaker
 from modeling.pretraining.pairs import INSTANCE, Run
-from modeling.pretraining.resumable import write_json
 from modeling.pretraining.shards import (
     INSTANCES_PER_PIECE,
     ShardSet,

@@ -13,6 +13,7 @@ import numpy as np
 from absl import logging
 
 from modeling.errors import UserError
+from modeling.output_files import write_json
 from modeling.pretraining.corpus import (
     DOCUMENTS,
     IDS,
@@ -24,7 +25,6 @@ from modeling.pretraining.encode import EncodedBlock
 from modeling.pretraining.resumable import (
     GrowingFiles,
     read_json,
-    write_json,
     writing,
 )
 from modeling.pretraining.text import TextBlock, read_blocks

@@ -8,6 +8,7 @@ import os
 from typing import Any
 
 from modeling.errors import UserError
+from modeling.output_files import write_json
 from modeling.pretraining.corpus_writer import (
     Encoders,
     open_corpus,
@@ -17,7 +18,7 @@ from modeling.pretraining.encode import BlockEncoder, id_type
 from modeling.pretraining.make_records import PairMaker, RecordMaker
 from modeling.pretraining.options import InstanceOptions
 from modeling.pretraining.report import Report, log_instances
-from modeling.pretraining.resumable import write_json, writing
+from modeling.pretraining.resumable import writing
 from modeling.pretraining.shards import ShardSet
 from modeling.pretraining.vocabulary import RecordVocabulary
 from modeling.pretraining.words import WordOptions

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 from absl import logging
 
 from modeling.errors import UserError
+from modeling.output_files import sync, write_json
 
 # A record costs a wait for the disk.
 _SECONDS_BETWEEN_RECORDS = 1.0
@@ -76,8 +77,7 @@ class GrowingFiles:
             return
         sizes = {}
         for path, file in self._files.items():
-            file.flush()
-            os.fsync(file.fileno())
+            sync(file)
             sizes[path] = file.tell()
         write_json(
             self._record,
@@ -120,17 +120,6 @@ def read_json(path: str) -> dict[str, Any] | None:
             return json.load(file)
     except (FileNotFoundError, ValueError):
         return None
-
-
-def write_json(path: str, values: Mapping[str, Any]) -> None:
-    """Writes a file that is whole whenever it is there."""
-    temporary = f"{path}.tmp"
-    with open(temporary, "w", encoding="utf-8") as file:
-        json.dump(values, file, indent=1)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
 
 
 @contextlib.contextmanager

@@ -17,11 +17,12 @@ import numpy as np
 from absl import logging
 
 from modeling.errors import UserError
+from modeling.output_files import write_json
 from modeling.pretraining.corpus import Corpus
 from modeling.pretraining.make_records import Records
 from modeling.pretraining.options import InstanceOptions
 from modeling.pretraining.pairs import INSTANCE, Run, cut_in_runs
-from modeling.pretraining.resumable import GrowingFiles, read_json, write_json
+from modeling.pretraining.resumable import GrowingFiles, read_json
 from modeling.progress import Progress
 from modeling.records import RecordMetadata
 from modeling.records.files import metadata_name, partial_name

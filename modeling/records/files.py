@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Sequence
 
 from modeling.errors import UserError
+from modeling.text_files import match_files
 
 # Names that begin so are never matched by a pattern such as "examples*", which
 # is how people name their records.
@@ -35,7 +35,7 @@ def metadata_name(output_file: str) -> str:
 
 def metadata_names(directory: str) -> list[str]:
     """All descriptions of outputs in a directory."""
-    return sorted(_glob(os.path.join(directory, f"{_METADATA}*.json")))
+    return match_files(os.path.join(directory, f"{_METADATA}*.json"))
 
 
 def report_name(output_file: str) -> str:
@@ -66,7 +66,7 @@ def find_record_files(patterns: Sequence[str]) -> list[str]:
     """
     files: list[str] = []
     for pattern in patterns:
-        found = [path for path in sorted(_glob(pattern)) if _is_record(path)]
+        found = [path for path in match_files(pattern) if _is_record(path)]
         if not found:
             raise UserError(f"Records: no file matches {pattern!r}.")
         files += found
@@ -78,11 +78,3 @@ def _is_record(path: str) -> bool:
     return not os.path.isdir(path) and not name.startswith(
         (_METADATA, _REPORT, _PARTIAL)
     )
-
-
-def _glob(pattern: str) -> list[str]:
-    if "://" in pattern:
-        import tensorflow as tf
-
-        return tf.io.gfile.glob(pattern)
-    return [pattern] if os.path.exists(pattern) else glob.glob(pattern)
