@@ -18,7 +18,10 @@ from modeling.errors import UserError
 if TYPE_CHECKING:
     import tensorflow as tf
 
+    from modeling.devices import Tpu
     from modeling.pretrained import PretrainedFiles
+    from modeling.pretraining import MaskingOptions
+    from modeling.training import TrainingOptions
 
 FLAGS = flags.FLAGS
 _HELP = ("-h", "--h", "-help", "--help", "--helpshort")
@@ -101,15 +104,331 @@ def define_tpu_flags() -> None:
     )
 
 
-def tpu_strategy() -> tf.distribute.Strategy | None:
+def tpu() -> Tpu | None:
     """The TPU of `define_tpu_flags`, None without --use_tpu."""
     if not FLAGS.use_tpu:
         return None
-    from modeling.devices import connect_tpu
+    from modeling.devices import Tpu
 
-    return connect_tpu(
+    return Tpu(
         FLAGS.tpu_name or FLAGS.master, FLAGS.tpu_zone, FLAGS.gcp_project
     )
+
+
+def define_masking_flags() -> None:
+    """What is masked, and what stands in its place."""
+    flags.DEFINE_float(
+        "masked_lm_prob", 0.15, "Share of the tokens that is masked."
+    )
+    flags.DEFINE_bool(
+        "do_whole_word_mask", False, "The same as --masking=whole_word."
+    )
+    flags.DEFINE_enum(
+        "masking",
+        None,
+        ["token", "whole_word", "ngram", "span", "none"],
+        "What is masked together: nothing, words, n-grams of words, phrases "
+        "and entities. none: records are written unmasked, and "
+        "run_pretraining.py masks them anew in every epoch. Default: token.",
+    )
+    flags.DEFINE_integer(
+        "max_ngram", 3, "Words of the longest n-gram, with --masking=ngram."
+    )
+    flags.DEFINE_float(
+        "replace_with_mask_prob",
+        0.8,
+        "Share of the masked tokens that become [MASK].",
+    )
+    flags.DEFINE_float(
+        "replace_with_random_prob",
+        0.1,
+        "Share of the masked tokens that become a random token; the rest "
+        "stays.",
+    )
+    flags.DEFINE_bool(
+        "one_decision_per_word",
+        False,
+        "Whether the tokens of a word all become [MASK], all random or all "
+        "stay.",
+    )
+
+
+def masking_options(max_predictions_per_seq: int) -> MaskingOptions:
+    """The flags of `define_masking_flags`."""
+    from modeling.pretraining import MaskingOptions
+
+    return MaskingOptions(
+        method=_masking_method(),
+        masked_lm_prob=FLAGS.masked_lm_prob,
+        max_predictions_per_seq=max_predictions_per_seq,
+        replace_with_mask_prob=FLAGS.replace_with_mask_prob,
+        replace_with_random_prob=FLAGS.replace_with_random_prob,
+        one_decision_per_word=FLAGS.one_decision_per_word,
+        max_ngram=FLAGS.max_ngram,
+    )
+
+
+def _masking_method() -> str:
+    if not FLAGS.do_whole_word_mask:
+        return FLAGS.masking or "token"
+    if FLAGS.masking not in (None, "whole_word"):
+        raise UserError(
+            "--do_whole_word_mask is --masking=whole_word. Received also: "
+            f"--masking={FLAGS.masking}"
+        )
+    return "whole_word"
+
+
+def define_training_flags(
+    *, learning_rate: float, train_batch_size: int, eval_batch_size: int
+) -> None:
+    """How any task is trained.
+
+    Args:
+      learning_rate, train_batch_size, eval_batch_size: the script's defaults.
+    """
+    flags.DEFINE_integer(
+        "train_batch_size",
+        train_batch_size,
+        "Rows of a batch of training, over all devices and hosts.",
+        lower_bound=1,
+    )
+    flags.DEFINE_integer(
+        "eval_batch_size",
+        eval_batch_size,
+        "Rows of a batch of evaluation, over all devices and hosts.",
+        lower_bound=1,
+    )
+    flags.DEFINE_integer(
+        "gradient_accumulation_steps",
+        1,
+        "Micro-batches that a device computes its part of a batch in, one "
+        "after another, to save memory; the result is the same.",
+        lower_bound=1,
+    )
+    flags.DEFINE_float(
+        "learning_rate", learning_rate, "The peak, after warm-up."
+    )
+    flags.DEFINE_enum(
+        "lr_schedule",
+        "linear",
+        ["linear", "polynomial", "cosine", "constant", "wsd"],
+        "What follows the warm-up. wsd: constant, then a linear decay over "
+        "the last --num_decay_steps.",
+    )
+    flags.DEFINE_float("lr_power", 2.0, "Of --lr_schedule=polynomial.")
+    flags.DEFINE_float("end_learning_rate", 0.0, "Where the decay ends.")
+    flags.DEFINE_integer(
+        "num_decay_steps",
+        None,
+        "Of --lr_schedule=wsd. Default: a tenth of all steps.",
+    )
+    flags.DEFINE_enum(
+        "optimizer",
+        "adamw",
+        ["adamw", "lamb"],
+        "adamw: the original's. lamb: for large batches.",
+    )
+    flags.DEFINE_float("weight_decay_rate", 0.01, "Decoupled weight decay.")
+    flags.DEFINE_float("clip_norm", 1.0, "Limit of the gradients' global norm.")
+    flags.DEFINE_float(
+        "layer_decay",
+        1.0,
+        "Factor on the learning rate for every layer further from the output.",
+    )
+    flags.DEFINE_integer(
+        "save_checkpoints_steps",
+        1000,
+        "Steps between checkpoints.",
+        lower_bound=1,
+    )
+    flags.DEFINE_integer(
+        "keep_checkpoints",
+        5,
+        "Checkpoints to keep, the newest; 0: all.",
+        lower_bound=0,
+    )
+    flags.DEFINE_integer(
+        "iterations_per_loop",
+        1000,
+        "Steps that a TPU takes without the host; of no concern elsewhere.",
+        lower_bound=1,
+    )
+    flags.DEFINE_integer(
+        "log_steps", 100, "Steps between log lines.", lower_bound=1
+    )
+    flags.DEFINE_integer(
+        "eval_every", 0, "Steps between evaluations; 0: none.", lower_bound=0
+    )
+    flags.DEFINE_integer(
+        "export_every",
+        0,
+        "Steps between writing bert_model.ckpt, which the end writes anyway; "
+        "0: at the end only.",
+        lower_bound=0,
+    )
+    flags.DEFINE_integer(
+        "seed", 12345, "Of initial weights, data order, masks and dropout."
+    )
+    flags.DEFINE_float(
+        "max_train_seconds",
+        None,
+        "Save and end after this time; the same command goes on.",
+    )
+    flags.DEFINE_list(
+        "profile_steps",
+        [],
+        "First and last step to profile for TensorBoard, as in 10,12.",
+    )
+    flags.DEFINE_bool(
+        "dry_run",
+        False,
+        "Check everything, take a step on the real shapes, tell the memory it "
+        "takes, and write nothing.",
+    )
+    flags.DEFINE_bool(
+        "allow_changed_settings",
+        False,
+        "Go on in --output_dir though settings have changed that shape the "
+        "result.",
+    )
+    flags.DEFINE_bool(
+        "recompute",
+        False,
+        "Compute each block again for its gradients instead of keeping what "
+        "it computed: less memory, a third more arithmetic.",
+    )
+
+
+def training_options(
+    strategy: tf.distribute.Strategy,
+    num_train_steps: int,
+    num_warmup_steps: int,
+) -> TrainingOptions:
+    """The flags of `define_training_flags`, and of `define_device_flags`."""
+    from modeling.devices import is_tpu
+    from modeling.training import (
+        LoopOptions,
+        OptimizerOptions,
+        Schedule,
+        StepOptions,
+        TrainingOptions,
+        check_batch_size,
+    )
+
+    accumulation = FLAGS.gradient_accumulation_steps
+    check_batch_size(
+        strategy, FLAGS.train_batch_size, "train_batch_size", accumulation
+    )
+    decay_steps = FLAGS.num_decay_steps
+    return TrainingOptions(
+        schedule=Schedule(
+            FLAGS.learning_rate,
+            num_train_steps,
+            num_warmup_steps,
+            FLAGS.lr_schedule,
+            FLAGS.lr_power,
+            num_train_steps // 10 if decay_steps is None else decay_steps,
+            FLAGS.end_learning_rate,
+        ),
+        optimizer=OptimizerOptions(
+            name=FLAGS.optimizer,
+            weight_decay_rate=FLAGS.weight_decay_rate,
+            clip_norm=FLAGS.clip_norm,
+            layer_decay=FLAGS.layer_decay,
+        ),
+        step=StepOptions(
+            seed=FLAGS.seed,
+            gradient_accumulation_steps=accumulation,
+            xla=uses_xla(strategy),
+            loss_scale="dynamic" if FLAGS.precision == "float16" else "none",
+        ),
+        loop=LoopOptions(
+            num_train_steps=num_train_steps,
+            save_checkpoints_steps=FLAGS.save_checkpoints_steps,
+            log_steps=FLAGS.log_steps,
+            eval_every=FLAGS.eval_every,
+            export_every=FLAGS.export_every,
+            steps_per_call=(
+                FLAGS.iterations_per_loop if is_tpu(strategy) else 1
+            ),
+            profile_steps=_profile_steps(),
+        ),
+        batch_size=FLAGS.train_batch_size,
+        keep_checkpoints=FLAGS.keep_checkpoints,
+        max_seconds=FLAGS.max_train_seconds,
+        allow_changed_settings=FLAGS.allow_changed_settings,
+    )
+
+
+def _profile_steps() -> tuple[int, int] | None:
+    steps = numbers("profile_steps")
+    if not steps:
+        return None
+    if len(steps) != 2 or not 0 <= steps[0] <= steps[1]:
+        raise UserError(
+            "--profile_steps takes the first and the last step, as in 10,12. "
+            f"Received: {','.join(FLAGS.profile_steps)}"
+        )
+    return int(steps[0]), int(steps[1])
+
+
+def define_device_flags() -> None:
+    """What a job computes on, and how."""
+    define_tpu_flags()
+    flags.DEFINE_enum(
+        "distribution",
+        "auto",
+        ["auto", "one_device", "mirrored", "multi_worker", "tpu"],
+        "auto: the TPU with --use_tpu, the hosts of TF_CONFIG if it is set, "
+        "all GPUs if there are several, else one device.",
+    )
+    flags.DEFINE_integer(
+        "num_cpu_devices",
+        1,
+        "Devices that TensorFlow takes the CPU for, to try "
+        "--distribution=mirrored without GPUs.",
+        lower_bound=1,
+    )
+    flags.DEFINE_enum(
+        "precision",
+        "float32",
+        ["float32", "bfloat16", "float16"],
+        "Of the computation; weights are float32. float16 scales the loss.",
+    )
+    flags.DEFINE_enum(
+        "xla",
+        "auto",
+        ["auto", "on", "off"],
+        "Whether XLA compiles the network; auto: on GPUs. A TPU always does.",
+    )
+
+
+def make_strategy() -> tf.distribute.Strategy:
+    """The devices of `define_device_flags`; call it before any computation."""
+    from modeling.devices import make_strategy, split_cpu
+
+    split_cpu(FLAGS.num_cpu_devices)
+    distribution = FLAGS.distribution
+    # Old scripts name a TPU by --use_tpu alone.
+    if distribution == "tpu" and not FLAGS.use_tpu:
+        FLAGS.use_tpu = True
+    return make_strategy(distribution, tpu())
+
+
+def uses_xla(strategy: tf.distribute.Strategy) -> bool:
+    """Whether functions are compiled explicitly."""
+    from modeling.devices import has_accelerator, is_tpu
+
+    if FLAGS.xla != "auto" or is_tpu(strategy):
+        return FLAGS.xla == "on"
+    return has_accelerator(strategy)
+
+
+def policy() -> str:
+    """--precision as a Keras dtype policy."""
+    precision = FLAGS.precision
+    return precision if precision == "float32" else f"mixed_{precision}"
 
 
 def numbers(flag: str) -> tuple[float, ...]:

@@ -68,42 +68,11 @@ _DUPE_FACTOR = flags.DEFINE_integer(
     10,
     "How often to go through the text, with other pairs and masks.",
 )
-_MASKED_LM_PROB = flags.DEFINE_float(
-    "masked_lm_prob", 0.15, "Share of the tokens that is masked."
-)
 _SHORT_SEQ_PROB = flags.DEFINE_float(
     "short_seq_prob",
     0.1,
     "Share of the documents that is cut to shorter sequences, of random "
     "length.",
-)
-_DO_WHOLE_WORD_MASK = flags.DEFINE_bool(
-    "do_whole_word_mask", False, "The same as --masking=whole_word."
-)
-_MASKING = flags.DEFINE_enum(
-    "masking",
-    None,
-    ["token", "whole_word", "ngram", "span", "none"],
-    "What is masked together: nothing, words, n-grams of words, phrases and "
-    "entities. none: run_pretraining.py masks. Default: token.",
-)
-_MAX_NGRAM = flags.DEFINE_integer(
-    "max_ngram", 3, "Words of the longest n-gram, with --masking=ngram."
-)
-_REPLACE_WITH_MASK_PROB = flags.DEFINE_float(
-    "replace_with_mask_prob",
-    0.8,
-    "Share of the masked tokens that become [MASK].",
-)
-_REPLACE_WITH_RANDOM_PROB = flags.DEFINE_float(
-    "replace_with_random_prob",
-    0.1,
-    "Share of the masked tokens that become a random token; the rest stays.",
-)
-_ONE_DECISION_PER_WORD = flags.DEFINE_bool(
-    "one_decision_per_word",
-    False,
-    "Whether the tokens of a word all become [MASK], all random or all stay.",
 )
 _SENTENCE_PAIRS = flags.DEFINE_enum(
     "sentence_pairs",
@@ -168,6 +137,7 @@ _BEAM_OPTION = flags.DEFINE_multi_string(
     "Argument of the Beam pipelines, such as --runner=FlinkRunner; may be "
     "given several times.",
 )
+common_flags.define_masking_flags()
 flags.mark_flags_as_required(["input_file", "output_file"])
 
 
@@ -176,24 +146,14 @@ def main(argv: list[str]) -> None:
     # Here, so that -h does not wait for them.
     from modeling.pretraining import (
         InstanceOptions,
-        MaskingOptions,
         PretrainingDataJob,
         TokenizerFiles,
         WordOptions,
         create_pretraining_data,
     )
 
-    masking = MaskingOptions(
-        method=_masking_method(),
-        masked_lm_prob=_MASKED_LM_PROB.value,
-        max_predictions_per_seq=_MAX_PREDICTIONS_PER_SEQ.value,
-        replace_with_mask_prob=_REPLACE_WITH_MASK_PROB.value,
-        replace_with_random_prob=_REPLACE_WITH_RANDOM_PROB.value,
-        one_decision_per_word=_ONE_DECISION_PER_WORD.value,
-        max_ngram=_MAX_NGRAM.value,
-    )
     options = InstanceOptions(
-        masking=masking,
+        masking=common_flags.masking_options(_MAX_PREDICTIONS_PER_SEQ.value),
         max_seq_length=_MAX_SEQ_LENGTH.value,
         dupe_factor=_DUPE_FACTOR.value,
         short_seq_prob=_SHORT_SEQ_PROB.value,
@@ -226,19 +186,6 @@ def main(argv: list[str]) -> None:
         beam_options=tuple(_BEAM_OPTION.value),
     )
     create_pretraining_data(job)
-
-
-def _masking_method() -> str:
-    from modeling.errors import UserError
-
-    if not _DO_WHOLE_WORD_MASK.value:
-        return _MASKING.value or "token"
-    if _MASKING.value not in (None, "whole_word"):
-        raise UserError(
-            "--do_whole_word_mask is --masking=whole_word. Received also: "
-            f"--masking={_MASKING.value}"
-        )
-    return "whole_word"
 
 
 def _word_source() -> str:

@@ -123,6 +123,7 @@ def main(argv: list[str]) -> None:
     del argv
     started = time.perf_counter()
     # Here, so that -h does not wait for TensorFlow.
+    from modeling.devices import connect_tpu
     from modeling.features import (
         ExtractionJob,
         FeatureOptions,
@@ -155,7 +156,8 @@ def main(argv: list[str]) -> None:
         resume=_RESUME.value,
         use_one_hot_embeddings=_USE_ONE_HOT_EMBEDDINGS.value,
     )
-    strategy = common_flags.tpu_strategy()
+    tpu = common_flags.tpu()
+    strategy = connect_tpu(tpu) if tpu else None
     extract_features(
         job, strategy, static_shapes=strategy is not None, started=started
     )

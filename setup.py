@@ -40,6 +40,9 @@ setup(
         "safetensors",
         # JSON lines several times faster than the standard library's.
         "orjson",
+        # Metrics.
+        "scikit-learn",
+        "scipy",
         # Progress on a terminal.
         "tqdm",
     ],

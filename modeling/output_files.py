@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 
@@ -14,12 +15,58 @@ def write_json(path: str, values: Mapping[str, Any]) -> None:
     Raises:
       OSError: the file cannot be written.
     """
-    temporary = f"{path}.tmp"
-    with open(temporary, "w", encoding="utf-8") as file:
+    with whole_file(path) as file:
         json.dump(values, file, indent=1)
         file.write("\n")
-        sync(file)
-    os.replace(temporary, path)
+
+
+def write_results(path: str, values: Mapping[str, Any]) -> None:
+    """Writes `key = value` lines by sorted key, as every `eval_results.txt`.
+
+    Raises:
+      OSError: the file cannot be written.
+    """
+    with whole_file(path) as file:
+        for key in sorted(values):
+            file.write(f"{key} = {values[key]!s}\n")
+
+
+@contextlib.contextmanager
+def whole_file(path: str) -> Iterator[IO[str]]:
+    """A text file that takes its name when it is whole; local or remote.
+
+    Where writing it fails, an earlier file of the name stays as it was.
+
+    Raises:
+      OSError: the file cannot be written.
+    """
+    if "://" in path:
+        with _whole_remote_file(path) as file:
+            yield file
+        return
+    temporary = f"{path}.tmp"
+    try:
+        with open(temporary, "w", encoding="utf-8", newline="\n") as file:
+            yield file
+            sync(file)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(temporary)
+        raise
+
+
+@contextlib.contextmanager
+def _whole_remote_file(path: str) -> Iterator[IO[str]]:
+    import tensorflow as tf
+
+    temporary = f"{path}.tmp"
+    try:
+        with tf.io.gfile.GFile(temporary, "w") as file:
+            yield file
+        tf.io.gfile.rename(temporary, path, overwrite=True)
+    except tf.errors.OpError as error:
+        raise OSError(str(error)) from error
 
 
 def sync(file: IO[Any]) -> None:

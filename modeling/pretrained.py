@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from absl import logging
@@ -120,3 +121,68 @@ class PretrainedFiles:
                 logging.info("%s says do_lower_case=%s", directory, setting)
                 return setting
         return True
+
+
+class ModelVocabulary(NamedTuple):
+    """The vocabulary of a model that is to be trained, as far as it is known.
+
+    Attributes:
+      files: name beside an exported model -> path; empty where none is known.
+      tokenizer: of them; None likewise.
+    """
+
+    files: dict[str, str]
+    tokenizer: Tokenizer | None
+
+
+def find_vocabulary(
+    vocab_file: str | None,
+    beside: Sequence[str | None],
+    do_lower_case: bool | None = None,
+) -> ModelVocabulary:
+    """Loads the vocabulary of a model, or looks for it beside its files.
+
+    Args:
+      vocab_file: WordPiece vocabulary, or SentencePiece model (`.model`); None:
+        the first `vocab.txt`, or `*.model` file that is alone of its kind,
+        beside other files.
+      beside: those files.
+      do_lower_case: None: as the model's files say, else true.
+
+    Raises:
+      UserError: the file cannot be read.
+    """
+    directories = [
+        path if os.path.isdir(path) else os.path.dirname(path) or "."
+        for path in filter(None, beside)
+        if "://" not in path
+    ]
+    if vocab_file is None:
+        candidates = map(_vocabulary_in, filter(os.path.isdir, directories))
+        vocab_file = next(filter(None, candidates), None)
+    if vocab_file is None:
+        return ModelVocabulary({}, None)
+    if do_lower_case is None:
+        settings = [
+            read_case_setting(directory)
+            for directory in (os.path.dirname(vocab_file) or ".", *directories)
+        ]
+        known = [setting for setting in settings if setting is not None]
+        do_lower_case = known[0] if known else True
+    is_sentencepiece = vocab_file.endswith(".model")
+    tokenizer = load_tokenizer(
+        None if is_sentencepiece else vocab_file,
+        vocab_file if is_sentencepiece else None,
+        do_lower_case,
+        None,
+    )
+    name = os.path.basename(vocab_file) if is_sentencepiece else "vocab.txt"
+    return ModelVocabulary({name: vocab_file}, tokenizer)
+
+
+def _vocabulary_in(directory: str) -> str | None:
+    names = os.listdir(directory)
+    models = [name for name in names if name.endswith(".model")]
+    if "vocab.txt" in names:
+        return os.path.join(directory, "vocab.txt")
+    return os.path.join(directory, models[0]) if len(models) == 1 else None

@@ -40,8 +40,7 @@ class Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
+        self.close()
 
     def advance(self, count: int) -> None:
         """Adds to what is done."""
@@ -53,6 +52,26 @@ class Progress:
         if now - self._last_line >= _SECONDS_BETWEEN_LINES:
             self._last_line = now
             logging.info("%s", self._line(now - self._start))
+
+    def show(self, text: str) -> None:
+        """Puts what was measured beside the bar, or in a log line."""
+        if self._bar is not None:
+            self._bar.set_postfix_str(text)
+            return
+        self._last_line = time.monotonic()
+        logging.info("%s", text)
+
+    def tell(self, text: str) -> None:
+        """Writes a line that stays, above the bar if there is one."""
+        if self._bar is not None:
+            tqdm.write(text, file=sys.stderr)
+        else:
+            logging.info("%s", text)
+
+    def close(self) -> None:
+        """Ends the bar where it is."""
+        if self._bar is not None:
+            self._bar.close()
 
     def _line(self, seconds: float) -> str:
         rate = (self._done - self._first) / seconds

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from modeling.features.options import FeatureOptions
-from modeling.tokenization import Tokenizer
+from modeling.tokenization import Tokenizer, truncate_pair
 
 _PAIR = re.compile(r"^(.*) \|\|\| (.*)$")
 
@@ -77,7 +77,7 @@ class RowBuilder:
         room = self._options.max_seq_length - (3 if second else 2)
         fits = len(first) + len(second) <= room
         if fits or self._options.long_inputs == "truncate":
-            first, second = _truncate_pair(first, second, room)
+            first, second = truncate_pair(first, second, room)
             row = self._join(first, second)
             return Line(index, row.ids, [row], not fits)
         return self._windows(index, first, second, room)
@@ -130,24 +130,3 @@ def split_pair(line: str) -> tuple[str, str | None]:
     """`a ||| b` -> ("a", "b"), any other line -> (line, None)."""
     match = _PAIR.match(line)
     return (match[1], match[2]) if match else (line, None)
-
-
-def _truncate_pair(
-    first: Sequence[int], second: Sequence[int], room: int
-) -> tuple[Sequence[int], Sequence[int]]:
-    """Cuts the longer one, the second when equal, token by token, at its end
-    (original: `_truncate_seq_pair`).
-    """
-    excess = len(first) + len(second) - room
-    if excess <= 0:
-        return first, second
-    # First the longer is cut to the other's length, then both in turn.
-    length_a, length_b = len(first), len(second)
-    if length_a > length_b:
-        length_a -= min(excess, length_a - length_b)
-    else:
-        length_b -= min(excess, length_b - length_a)
-    excess = length_a + length_b - room
-    length_b -= (excess + 1) // 2
-    length_a -= excess // 2
-    return first[:length_a], second[:length_b]

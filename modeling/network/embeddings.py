@@ -9,7 +9,7 @@ from keras import ops
 
 from modeling.config import BertConfig
 from modeling.network.dropout import Dropout, Seed
-from modeling.network.layers import initializer, layer_norm
+from modeling.network.layers import LayerNorm, initializer
 
 Tensor = Any
 
@@ -17,6 +17,9 @@ Tensor = Any
 class Embeddings(keras.layers.Layer):
     """Embeds tokens (original: `embedding_lookup`,
     `embedding_postprocessor`).
+
+    Everything up to the LayerNorm has the precision of the tables: a frequent
+    token's gradient is a sum of thousands, which half precision cannot hold.
 
     Args:
       config: sizes of the three tables.
@@ -36,7 +39,7 @@ class Embeddings(keras.layers.Layer):
         self.config = config
         self.use_one_hot_embeddings = use_one_hot_embeddings
         policy = self.dtype_policy
-        self.norm = layer_norm(config, policy)
+        self.norm = LayerNorm(config, policy)
         self.dropout = Dropout(config.hidden_dropout_prob, site, dtype=policy)
 
     def build(self, input_shape: Any = None) -> None:
@@ -77,10 +80,11 @@ class Embeddings(keras.layers.Layer):
             shape=(rows, self.config.hidden_size),
             initializer=initializer(self.config),
             name=name,
+            autocast=False,
         )
 
     def _one_hot_lookup(self, table: Any, ids: Tensor) -> Tensor:
-        rows = ops.one_hot(ids, table.shape[0], dtype=self.compute_dtype)
+        rows = ops.one_hot(ids, table.shape[0], dtype=self.variable_dtype)
         return ops.matmul(rows, table)
 
     def _positions(self, length: Any, position_ids: Tensor | None) -> Tensor:
@@ -89,7 +93,7 @@ class Embeddings(keras.layers.Layer):
             if position_ids is None:
                 position_ids = ops.arange(length)
             return sinusoids(
-                position_ids, self.config.hidden_size, self.compute_dtype
+                position_ids, self.config.hidden_size, self.variable_dtype
             )
         if position_ids is not None:
             return ops.take(self.position_embeddings, position_ids, axis=0)

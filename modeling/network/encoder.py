@@ -31,11 +31,13 @@ class BertModel(ConfiguredModel):
       position_ids: rows of the position table. Default: 0, 1, 2 ...
       block_ids: where given, tokens attend only to tokens with their own
         number, so that several sequences may share one row.
+      cls_positions: [batch, instances]: where given, the tokens that are
+        pooled instead of each row's first.
 
     Outputs, a dictionary:
       sequence_output: [batch, length, hidden_size], the last block's.
       pooled_output: [batch, hidden_size], the first token through a tanh
-        layer.
+        layer; [batch, instances, hidden_size] with `cls_positions`.
       all_encoder_layers: a list of [batch, length, hidden_size], one a block.
       embedding_output: [batch, length, hidden_size], before the first block.
       attention_probs: only on request: a list of [batch, heads, length,
@@ -44,6 +46,9 @@ class BertModel(ConfiguredModel):
     Args:
       config: sizes and activation.
       use_one_hot_embeddings: see `Embeddings`.
+      recompute: whether gradients compute what is inside a block again
+        instead of keeping it: less memory, a third more arithmetic, the same
+        numbers.
       name: first part of every variable path.
       dtype: a Keras dtype policy, such as "mixed_bfloat16".
 
@@ -60,13 +65,17 @@ class BertModel(ConfiguredModel):
         self,
         config: BertConfig | Mapping[str, Any],
         use_one_hot_embeddings: bool = False,
+        recompute: bool = False,
         name: str = "bert",
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(
             config,
-            options={"use_one_hot_embeddings": use_one_hot_embeddings},
+            options={
+                "use_one_hot_embeddings": use_one_hot_embeddings,
+                "recompute": recompute,
+            },
             name=name,
             dtype=dtype,
             **kwargs,
@@ -75,7 +84,7 @@ class BertModel(ConfiguredModel):
         self.embeddings = Embeddings(
             self.config, 0, use_one_hot_embeddings, dtype=policy
         )
-        self.encoder = Encoder(self.config, 1, dtype=policy)
+        self.encoder = Encoder(self.config, 1, recompute, dtype=policy)
         self.pooler = Pooler(self.config, dtype=policy)
         self.seed_generator = keras.random.SeedGenerator()
         self.build()
@@ -132,12 +141,15 @@ class BertModel(ConfiguredModel):
             ops.reshape(embedding_output, (-1, size)),
             attention_bias(input_mask, inputs.get("block_ids")),
             seed=seed,
+            return_probs=return_attention_probs,
         )
         # [B * F, D] -> [B, F, D]
         layers = [ops.reshape(x, (batch, length, size)) for x in layers]
         outputs = {
             "sequence_output": layers[-1],
-            "pooled_output": self.pooler(layers[-1]),
+            "pooled_output": self.pooler(
+                layers[-1], inputs.get("cls_positions")
+            ),
             "all_encoder_layers": layers,
             "embedding_output": embedding_output,
         }

@@ -8,25 +8,15 @@ import keras
 from keras import ops
 
 from modeling.config import BertConfig
-from modeling.network.layers import activation, dense, initializer, layer_norm
+from modeling.network.layers import (
+    LayerNorm,
+    activation,
+    dense,
+    gather_positions,
+    initializer,
+)
 
 Tensor = Any
-
-
-def gather_positions(sequence: Tensor, positions: Tensor) -> Tensor:
-    """Vectors at the given positions (original: `gather_indexes`).
-
-    Args:
-      sequence: [B, F, D].
-      positions: integers [B, P].
-
-    Returns:
-      [B * P, D].
-    """
-    batch, length, size = ops.shape(sequence)
-    starts = ops.arange(batch, dtype=positions.dtype)[:, None] * length
-    flat = ops.reshape(positions + starts, (-1,))
-    return ops.take(ops.reshape(sequence, (-1, size)), flat, axis=0)
 
 
 class Transform(keras.layers.Layer):
@@ -37,7 +27,7 @@ class Transform(keras.layers.Layer):
         self.config = config
         policy = self.dtype_policy
         self.dense = dense(config, config.hidden_size, "dense", policy)
-        self.norm = layer_norm(config, policy)
+        self.norm = LayerNorm(config, policy)
 
     def build(self, input_shape: Any = None) -> None:
         self.dense.build((None, self.config.hidden_size))
@@ -64,19 +54,23 @@ class MaskedLMHead(keras.layers.Layer):
             shape=(self.config.vocab_size,),
             initializer="zeros",
             name="output_bias",
+            autocast=False,
         )
         self.built = True
 
     def call(
         self, sequence_output: Tensor, positions: Tensor, embedding_table: Any
     ) -> Tensor:
-        """[B, F, D], [B, P], [V, D] -> logits [B, P, V]."""
+        """[B, F, D], [B, P], [V, D] -> logits [B, P, V].
+
+        Logits have the precision of the variables.
+        """
         transformed = self.transform(
             gather_positions(sequence_output, positions)
         )
         table = ops.cast(embedding_table, self.compute_dtype)
         logits = ops.matmul(transformed, ops.transpose(table))
-        logits = logits + self.output_bias
+        logits = ops.cast(logits, self.variable_dtype) + self.output_bias
         return ops.reshape(
             logits, (-1, ops.shape(positions)[1], self.config.vocab_size)
         )
@@ -104,7 +98,7 @@ class ClassificationHead(keras.layers.Layer):
         self.built = True
 
     def call(self, pooled_output: Tensor) -> Tensor:
-        """[B, D] -> logits [B, classes]."""
+        """[..., D] -> logits [..., classes]."""
         weights = ops.transpose(self.output_weights)
         return ops.matmul(pooled_output, weights) + self.output_bias
 
@@ -118,7 +112,7 @@ class PretrainingHeads(keras.layers.Layer):
         self.predictions = MaskedLMHead(config, dtype=policy)
         # Original: `get_next_sentence_output`.
         self.seq_relationship = ClassificationHead(
-            config, 2, name="seq_relationship", dtype=policy
+            config, 2, name="seq_relationship", dtype=policy.variable_dtype
         )
 
     def build(self, input_shape: Any = None) -> None:
@@ -133,7 +127,10 @@ class PretrainingHeads(keras.layers.Layer):
         positions: Tensor,
         embedding_table: Any,
     ) -> tuple[Tensor, Tensor]:
-        """Masked-word logits [B, P, V] and next-sentence logits [B, 2]."""
+        """Masked-word logits [B, P, V] and next-sentence logits [B, 2].
+
+        The latter are [B, K, 2] for `pooled_output` [B, K, D].
+        """
         return (
             self.predictions(sequence_output, positions, embedding_table),
             self.seq_relationship(pooled_output),

@@ -20,16 +20,9 @@ from keras import ops
 
 from modeling.config import BertConfig
 from modeling.network.dropout import Dropout, Seed
+from modeling.network.recompute import recomputed
 
 Tensor = Any
-
-_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "gelu": functools.partial(ops.gelu, approximate=True),
-    "gelu_erf": functools.partial(ops.gelu, approximate=False),
-    "relu": ops.relu,
-    "tanh": ops.tanh,
-    "linear": lambda x: x,
-}
 
 # The original's stand-in for minus infinity. Being finite, a row that may
 # attend to nothing still gets a softmax (over its raw scores).
@@ -41,23 +34,70 @@ def activation(name: str) -> Callable[[Tensor], Tensor]:
     return _ACTIVATIONS[name]
 
 
+def _gelu(x: Tensor, approximate: bool) -> Tensor:
+    # Its gradient squares x, which float16 cannot hold beyond 256.
+    if keras.backend.standardize_dtype(x.dtype) != "float16":
+        return ops.gelu(x, approximate=approximate)
+    y = ops.gelu(ops.cast(x, "float32"), approximate=approximate)
+    return ops.cast(y, "float16")
+
+
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu": functools.partial(_gelu, approximate=True),
+    "gelu_erf": functools.partial(_gelu, approximate=False),
+    "relu": ops.relu,
+    "tanh": ops.tanh,
+    "linear": lambda x: x,
+}
+
+
 def initializer(config: BertConfig) -> keras.initializers.Initializer:
     """A fresh truncated normal: one object would give equal weights twice."""
     return keras.initializers.TruncatedNormal(stddev=config.initializer_range)
 
 
+class Dense(keras.layers.Dense):
+    """A dense layer whose bias is added in the precision of its variable.
+
+    A bias's gradient is the sum of as many numbers as there are tokens: in
+    bfloat16, kernels that sum in their own precision were seen to miss it by a
+    quarter.
+    """
+
+    def add_weight(self, *args: Any, **kwargs: Any) -> Any:
+        if kwargs.get("name") == "bias":
+            kwargs["autocast"] = False
+        return super().add_weight(*args, **kwargs)
+
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
+        return ops.cast(super().call(inputs), self.compute_dtype)
+
+
 def dense(config: BertConfig, units: int, name: str, dtype: Any) -> Any:
     """A dense layer [rows, any] -> [rows, units], initialised as in BERT."""
-    return keras.layers.Dense(
+    return Dense(
         units, kernel_initializer=initializer(config), name=name, dtype=dtype
     )
 
 
-def layer_norm(config: BertConfig, dtype: Any) -> Any:
-    """LayerNorm over the last axis, computed in float32."""
-    return keras.layers.LayerNormalization(
-        epsilon=config.layer_norm_eps, name="LayerNorm", dtype=dtype
-    )
+class LayerNorm(keras.layers.LayerNormalization):
+    """LayerNorm over the last axis in the precision of its variables.
+
+    Args:
+      config: the epsilon.
+      policy: of what comes in and goes out.
+    """
+
+    def __init__(self, config: BertConfig, policy: keras.DTypePolicy) -> None:
+        super().__init__(
+            epsilon=config.layer_norm_eps,
+            name="LayerNorm",
+            dtype=policy.variable_dtype,
+        )
+        self.output_dtype = policy.compute_dtype
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return ops.cast(super().call(inputs), self.output_dtype)
 
 
 def attention_bias(
@@ -78,6 +118,22 @@ def attention_bias(
         same = ops.equal(block_ids[:, :, None], block_ids[:, None, :])
         allowed = allowed * ops.cast(same, "float32")[:, None, :, :]
     return (1.0 - allowed) * _MASKED_SCORE
+
+
+def gather_positions(sequence: Tensor, positions: Tensor) -> Tensor:
+    """Vectors at the given positions (original: `gather_indexes`).
+
+    Args:
+      sequence: [B, F, D].
+      positions: integers [B, P].
+
+    Returns:
+      [B * P, D].
+    """
+    batch, length, size = ops.shape(sequence)
+    starts = ops.arange(batch, dtype=positions.dtype)[:, None] * length
+    flat = ops.reshape(positions + starts, (-1,))
+    return ops.take(ops.reshape(sequence, (-1, size)), flat, axis=0)
 
 
 class SelfAttention(keras.layers.Layer):
@@ -121,10 +177,10 @@ class SelfAttention(keras.layers.Layer):
         key = self._split_heads(self.key(hidden), length)
         value = self._split_heads(self.value(hidden), length)
 
-        # [B, N, F, T]
+        # [B, N, F, T]; scaled before the product, which float16 may not hold.
+        query = query * self.config.head_size**-0.5
         scores = ops.matmul(query, ops.swapaxes(key, -1, -2))
-        scores = ops.cast(scores, "float32") * self.config.head_size**-0.5
-        scores = scores + ops.cast(bias, "float32")
+        scores = ops.cast(scores, "float32") + ops.cast(bias, "float32")
         probs = ops.cast(ops.softmax(scores, axis=-1), self.compute_dtype)
 
         # [B, N, F, H] -> [B, F, N, H] -> [B * F, D]
@@ -151,7 +207,7 @@ class AddAndNorm(keras.layers.Layer):
         policy = self.dtype_policy
         self.dense = dense(config, config.hidden_size, "dense", policy)
         self.dropout = Dropout(config.hidden_dropout_prob, site, dtype=policy)
-        self.norm = layer_norm(config, policy)
+        self.norm = LayerNorm(config, policy)
 
     def build(self, input_shape: Any = None) -> None:
         self.dense.build((None, self.input_size))
@@ -239,10 +295,23 @@ class TransformerLayer(keras.layers.Layer):
 
 
 class Encoder(keras.layers.Layer):
-    """The stack of blocks."""
+    """The stack of blocks.
 
-    def __init__(self, config: BertConfig, site: int, **kwargs: Any) -> None:
+    Args:
+      config: their sizes.
+      site: number of the first dropout site.
+      recompute: whether gradients compute what is inside a block again.
+    """
+
+    def __init__(
+        self,
+        config: BertConfig,
+        site: int,
+        recompute: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(name="encoder", **kwargs)
+        self.recompute = recompute
         self.blocks = [
             TransformerLayer(
                 config,
@@ -259,19 +328,42 @@ class Encoder(keras.layers.Layer):
         self.built = True
 
     def call(
-        self, hidden: Tensor, bias: Tensor, seed: Seed | None = None
+        self,
+        hidden: Tensor,
+        bias: Tensor,
+        seed: Seed | None = None,
+        return_probs: bool = False,
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """[B * F, D] -> each block's output [B * F, D] and attention."""
+        """[B * F, D] -> each block's output [B * F, D] and attention.
+
+        Attention is returned on request only: what is returned is kept.
+        """
         outputs, attentions = [], []
         for block in self.blocks:
-            hidden, probs = block(hidden, bias, seed=seed)
+            call = _returning(block, bias, return_probs)
+            if self.recompute:
+                results = recomputed(call, hidden, seed)
+            else:
+                results = call(hidden, seed)
+            hidden = results[0]
             outputs.append(hidden)
-            attentions.append(probs)
+            attentions.extend(results[1:])
         return outputs, attentions
 
 
+def _returning(
+    block: TransformerLayer, bias: Tensor, probs: bool
+) -> Callable[[Tensor, Seed | None], tuple[Tensor, ...]]:
+    """The block as a function of what differs between its calls."""
+
+    def call(hidden: Tensor, seed: Seed | None) -> tuple[Tensor, ...]:
+        return block(hidden, bias, seed=seed)[: 2 if probs else 1]
+
+    return call
+
+
 class Pooler(keras.layers.Layer):
-    """Dense tanh layer over the first token: [B, F, D] -> [B, D]."""
+    """Dense tanh layer over the first token, or over those at positions."""
 
     def __init__(self, config: BertConfig, **kwargs: Any) -> None:
         super().__init__(name="pooler", **kwargs)
@@ -284,5 +376,14 @@ class Pooler(keras.layers.Layer):
         self.dense.build((None, self.config.hidden_size))
         self.built = True
 
-    def call(self, sequence_output: Tensor) -> Tensor:
-        return ops.tanh(self.dense(sequence_output[:, 0, :]))
+    def call(
+        self, sequence_output: Tensor, positions: Tensor | None = None
+    ) -> Tensor:
+        """[B, F, D] -> [B, D]; with positions [B, K] -> [B, K, D]."""
+        if positions is None:
+            return ops.tanh(self.dense(sequence_output[:, 0, :]))
+        pooled = ops.tanh(
+            self.dense(gather_positions(sequence_output, positions))
+        )
+        shape = (-1, ops.shape(positions)[1], self.config.hidden_size)
+        return ops.reshape(pooled, shape)

@@ -24,6 +24,28 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     )
 
 
+def weighted_cross_entropy_sum(
+    logits: Tensor, labels: Tensor, weights: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """A loss as a sum and what to divide it by, both of which can be added up
+    over replicas and micro-batches before the division.
+
+    Args:
+      logits: [..., classes].
+      labels: integers, one for each row of logits, in any shape.
+      weights: likewise. Default: ones.
+
+    Returns:
+      The float32 scalars sum(weights * losses) and sum(weights).
+    """
+    shape = ops.shape(logits)[:-1]
+    losses = cross_entropy(logits, ops.reshape(labels, shape))
+    if weights is None:
+        weights = ops.ones_like(losses)
+    weights = ops.reshape(ops.cast(weights, "float32"), shape)
+    return ops.sum(weights * losses), ops.sum(weights)
+
+
 def masked_lm_loss(
     logits: Tensor, masked_lm_ids: Tensor, masked_lm_weights: Tensor
 ) -> Tensor:
@@ -37,9 +59,10 @@ def masked_lm_loss(
     Returns:
       A float32 scalar; 0 where there are no predictions at all.
     """
-    weights = ops.cast(masked_lm_weights, "float32")
-    losses = cross_entropy(logits, masked_lm_ids)
-    return ops.sum(weights * losses) / (ops.sum(weights) + 1e-5)
+    loss, weight = weighted_cross_entropy_sum(
+        logits, masked_lm_ids, masked_lm_weights
+    )
+    return loss / (weight + 1e-5)
 
 
 def next_sentence_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -49,4 +72,5 @@ def next_sentence_loss(logits: Tensor, labels: Tensor) -> Tensor:
       logits: [batch, 2]; 0 is the true next sentence, 1 a random one.
       labels: integers [batch] or [batch, 1].
     """
-    return ops.mean(cross_entropy(logits, ops.reshape(labels, (-1,))))
+    loss, weight = weighted_cross_entropy_sum(logits, labels)
+    return loss / weight

@@ -25,13 +25,15 @@ class BertPretrainer(ConfiguredModel):
     Inputs: those of `BertModel`, and `masked_lm_positions`, integers [batch,
     predictions].
 
-    Outputs, a dictionary:
+    Outputs, a dictionary, in the precision of the variables:
       masked_lm_logits: [batch, predictions, vocab_size].
       next_sentence_logits: [batch, 2]; 0: true next sentence, 1: random.
+        [batch, instances, 2] where `cls_positions` are given.
 
     Args:
       config: sizes and activation.
       use_one_hot_embeddings: see `Embeddings`.
+      recompute: see `BertModel`.
       dtype: a Keras dtype policy.
     """
 
@@ -39,19 +41,25 @@ class BertPretrainer(ConfiguredModel):
         self,
         config: BertConfig | Mapping[str, Any],
         use_one_hot_embeddings: bool = False,
+        recompute: bool = False,
         name: str = "bert_pretrainer",
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(
             config,
-            options={"use_one_hot_embeddings": use_one_hot_embeddings},
+            options={
+                "use_one_hot_embeddings": use_one_hot_embeddings,
+                "recompute": recompute,
+            },
             name=name,
             dtype=dtype,
             **kwargs,
         )
         policy = self.dtype_policy
-        self.bert = BertModel(self.config, use_one_hot_embeddings, dtype=policy)
+        self.bert = BertModel(
+            self.config, use_one_hot_embeddings, recompute, dtype=policy
+        )
         self.cls = PretrainingHeads(self.config, dtype=policy)
         self.cls.build()
         self.built = True
@@ -86,12 +94,14 @@ class BertClassifier(ConfiguredModel):
     as in Google's fine-tuned checkpoints. Its dropout is 0.1 whatever the
     config says, as in the original.
 
-    Inputs: those of `BertModel`. Output: logits [batch, num_labels].
+    Inputs: those of `BertModel`. Output: logits [batch, num_labels] in the
+    precision of the variables.
 
     Args:
       config: sizes and activation.
       num_labels: number of classes, or 1 for regression.
       use_one_hot_embeddings: see `Embeddings`.
+      recompute: see `BertModel`.
       dtype: a Keras dtype policy.
     """
 
@@ -102,6 +112,7 @@ class BertClassifier(ConfiguredModel):
         config: BertConfig | Mapping[str, Any],
         num_labels: int,
         use_one_hot_embeddings: bool = False,
+        recompute: bool = False,
         name: str = "bert_classifier",
         dtype: Any = None,
         **kwargs: Any,
@@ -111,22 +122,31 @@ class BertClassifier(ConfiguredModel):
             options={
                 "num_labels": num_labels,
                 "use_one_hot_embeddings": use_one_hot_embeddings,
+                "recompute": recompute,
             },
             name=name,
             dtype=dtype,
             **kwargs,
         )
         policy = self.dtype_policy
-        self.bert = BertModel(self.config, use_one_hot_embeddings, dtype=policy)
+        self.bert = BertModel(
+            self.config, use_one_hot_embeddings, recompute, dtype=policy
+        )
         self.dropout = Dropout(self._DROPOUT, _HEAD_SITE, dtype=policy)
         # `add_weight` would put the model's name before theirs.
         self.output_weights = keras.Variable(
             initializer(self.config),
             shape=(num_labels, self.config.hidden_size),
+            dtype=self.variable_dtype,
+            autocast=False,
             name="output_weights",
         )
         self.output_bias = keras.Variable(
-            "zeros", shape=(num_labels,), name="output_bias"
+            "zeros",
+            shape=(num_labels,),
+            dtype=self.variable_dtype,
+            autocast=False,
+            name="output_bias",
         )
         self.built = True
 
@@ -142,6 +162,7 @@ class BertClassifier(ConfiguredModel):
             inputs, training=training, dropout_seed=dropout_seed
         )["pooled_output"]
         pooled = self.dropout(pooled, seed=dropout_seed if training else None)
+        pooled = ops.cast(pooled, self.variable_dtype)
         weights = ops.transpose(self.output_weights)
         return ops.matmul(pooled, weights) + self.output_bias
 

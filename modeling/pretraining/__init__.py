@@ -1,6 +1,6 @@
 """Pre-training data: corpus -> documents -> pairs -> masked instances."""
 
-from modeling.pretraining.dynamic import mask_dataset
+from modeling.pretraining.dynamic import DynamicMasking
 from modeling.pretraining.job import (
     PretrainingDataJob,
     TokenizerFiles,
@@ -12,6 +12,7 @@ from modeling.pretraining.vocabulary import MaskingVocabulary
 from modeling.pretraining.words import WordOptions
 
 __all__ = [
+    "DynamicMasking",
     "InstanceOptions",
     "Masked",
     "MaskingOptions",
@@ -21,5 +22,4 @@ __all__ = [
     "WordOptions",
     "create_pretraining_data",
     "mask_batch",
-    "mask_dataset",
 ]

@@ -20,57 +20,6 @@ from modeling.pretraining.vocabulary import MaskingVocabulary
 if TYPE_CHECKING:
     import tensorflow as tf
 
-
-def mask_dataset(
-    dataset: tf.data.Dataset,
-    options: MaskingOptions,
-    vocabulary: MaskingVocabulary,
-    seed: int,
-    first_batch: int = 0,
-) -> tf.data.Dataset:
-    """Batches of unmasked records -> batches as the original's records give.
-
-    A batch's masks follow from the seed and its number, so that a repeated
-    dataset (`.repeat()` before this) gets other masks on every pass, and a
-    training that goes on at `first_batch` the masks that it would have had.
-
-    Args:
-      dataset: batches of `unmasked_features`, with a known batch size or not.
-      options: what is masked.
-      vocabulary: of the records; `RecordMetadata.vocabulary` holds it.
-      seed: of the masks.
-      first_batch: number of the dataset's first batch.
-
-    Raises:
-      UserError: masking "none", or more predictions than fit.
-
-    Example:
-      >>> metadata = read_metadata(files)
-      >>> vocabulary = MaskingVocabulary.from_json(metadata.vocabulary)
-      >>> dataset = mask_dataset(
-      ...     dataset.repeat().batch(32), MaskingOptions(), vocabulary, seed=1
-      ... )
-    """
-    import tensorflow as tf
-
-    if options.method == "none":
-        raise UserError(
-            "The records are not masked yet: choose a masking other than none."
-        )
-    predictions = options.max_predictions_per_seq
-    length = dataset.element_spec["input_ids"].shape[-1]
-    if predictions > length - 2:
-        raise UserError(
-            f"max_predictions_per_seq={predictions} do not fit in records of "
-            f"{length} tokens."
-        )
-
-    masker = _Masker(options, vocabulary, seed, length)
-    return dataset.enumerate(first_batch).map(
-        masker.mask_features, num_parallel_calls=tf.data.AUTOTUNE
-    )
-
-
 _MASKED = (
     "input_ids",
     "masked_lm_positions",
@@ -80,49 +29,88 @@ _MASKED = (
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Masker:
-    """Masks batches of records of `length` tokens; see `mask_dataset`."""
+class DynamicMasking:
+    """Masks records as they are read; the `mask` of `modeling.records.reading`.
+
+    A record's masks follow from the seed, the epoch and the record's number in
+    it, and from nothing else: they are others in every epoch, and the same for
+    any size of batches and after an interruption.
+
+    Attributes:
+      options: what is masked.
+      vocabulary: of the records; `RecordMetadata.vocabulary` holds it.
+      seed: of the masks.
+
+    Raises:
+      UserError: masking "none", or more predictions than a record has room for.
+
+    Example:
+      >>> metadata = read_metadata(files)
+      >>> vocabulary = MaskingVocabulary.from_json(metadata.vocabulary)
+      >>> mask = DynamicMasking(MaskingOptions(), vocabulary, seed=1)
+      >>> dataset = training_dataset(source, mask=mask, ...)
+    """
 
     options: MaskingOptions
     vocabulary: MaskingVocabulary
     seed: int
-    length: int
 
-    def mask_features(
-        self, batch: tf.Tensor, features: dict[str, tf.Tensor]
+    def __post_init__(self) -> None:
+        if self.options.method == "none":
+            raise UserError(
+                "The records are not masked yet: choose a masking other than "
+                "none."
+            )
+
+    def __call__(
+        self,
+        features: dict[str, tf.Tensor],
+        epochs: tf.Tensor,
+        indices: tf.Tensor,
     ) -> dict[str, tf.Tensor]:
-        """In the graph: the features of masked records."""
+        """In the graph: the features of masked records.
+
+        Args:
+          features: of `unmasked_features`: int32 [B, length]
+          epochs: of the records: int64 [B]
+          indices: their numbers in the epoch: int64 [B]
+        """
         import tensorflow as tf
 
         features = dict(features)
         ids = features["input_ids"]
+        length, predictions = ids.shape[1], self.options.max_predictions_per_seq
+        if predictions > length - 2:
+            raise UserError(
+                f"max_predictions_per_seq={predictions} do not fit in records "
+                f"of {length} tokens."
+            )
         outputs = tf.numpy_function(
             self._mask,
-            [batch, ids, features["input_mask"], features.pop("joins")],
+            [epochs, indices, ids, features["input_mask"], features["joins"]],
             [tf.int32, tf.int32, tf.int32, tf.float32],
             stateful=False,
         )
-        widths = [self.length] + [self.options.max_predictions_per_seq] * 3
+        del features["joins"]
+        widths = [length] + [predictions] * 3
         for name, values, width in zip(_MASKED, outputs, widths, strict=True):
             values.set_shape([ids.shape[0], width])
-            is_weight = values.dtype == tf.float32
-            features[name] = values if is_weight else tf.cast(values, tf.int64)
+            features[name] = values
         return features
 
     def _mask(
         self,
-        batch: np.ndarray,
+        epochs: np.ndarray,
+        indices: np.ndarray,
         ids: np.ndarray,
         input_mask: np.ndarray,
         joins: np.ndarray,
     ) -> Masked:
-        rows = np.arange(len(ids))
-        keys = document_streams(self.seed, np.full(len(ids), batch), rows)
         return mask_batch(
             ids,
             input_mask.sum(axis=1),
             joins,
-            keys,
+            document_streams(self.seed, epochs, indices),
             self.options,
             self.vocabulary,
         )

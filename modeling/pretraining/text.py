@@ -25,6 +25,17 @@ class TextBlock(NamedTuple):
     first_line: int
     is_last: bool
 
+    def decode(self) -> str:
+        """The lines as a string.
+
+        Raises:
+          UserError: bytes that are not UTF-8, with file and line.
+        """
+        try:
+            return self.data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise decode_error(error, self.path, self.first_line) from error
+
     def lines(self) -> list[str]:
         r"""The lines, stripped as the original does.
 
@@ -33,11 +44,7 @@ class TextBlock(NamedTuple):
         Raises:
           UserError: bytes that are not UTF-8, with file and line.
         """
-        try:
-            text = self.data.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise decode_error(error, self.path, self.first_line) from error
-        lines = text.replace("\r", "").removesuffix("\n").split("\n")
+        lines = self.decode().replace("\r", "").removesuffix("\n").split("\n")
         return [line.strip() for line in lines]
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
 
 from modeling.errors import UserError
 from modeling.text_files import match_files
@@ -73,8 +75,32 @@ def find_record_files(patterns: Sequence[str]) -> list[str]:
     return files
 
 
+@contextlib.contextmanager
+def opened(path: str) -> Iterator[BinaryIO]:
+    """Opens a file, here or in remote storage, to be read.
+
+    Raises:
+      OSError: it cannot be opened or read, wherever it lies.
+    """
+    if "://" not in path:
+        with open(path, "rb") as file:
+            yield file
+        return
+    import tensorflow as tf
+
+    try:
+        with tf.io.gfile.GFile(path, "rb") as file:
+            yield file
+    except tf.errors.OpError as error:
+        raise OSError(error.message) from error
+
+
 def _is_record(path: str) -> bool:
     name = os.path.basename(path)
-    return not os.path.isdir(path) and not name.startswith(
-        (_METADATA, _REPORT, _PARTIAL)
-    )
+    if name.startswith((_METADATA, _REPORT, _PARTIAL)):
+        return False
+    if "://" not in path:
+        return not os.path.isdir(path)
+    import tensorflow as tf
+
+    return not tf.io.gfile.isdir(path)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from modeling.errors import UserError
-from modeling.records.files import metadata_names
+from modeling.records.files import metadata_names, opened
 
 _VERSION = 1
 
@@ -60,7 +61,9 @@ def read_metadata(record_files: Sequence[str]) -> RecordMetadata | None:
       UserError: files that do not belong together, one without metadata among
         those with, or metadata that cannot be read.
     """
-    found = {path: _find(path) for path in record_files}
+    # Thousands of shards share a directory, and mostly one description.
+    listed, read = functools.cache(metadata_names), functools.cache(_read)
+    found = {path: _find(path, listed, read) for path in record_files}
     distinct = list(found.values())
     first = distinct[0] if distinct else None
     for path, metadata in found.items():
@@ -136,10 +139,14 @@ def check_metadata(
         )
 
 
-def _find(record_file: str) -> RecordMetadata | None:
+def _find(
+    record_file: str,
+    listed: Callable[[str], list[str]],
+    read: Callable[[str], RecordMetadata],
+) -> RecordMetadata | None:
     directory, name = os.path.split(record_file)
-    for path in metadata_names(directory):
-        metadata = _read(path)
+    for path in listed(directory):
+        metadata = read(path)
         if name in metadata.files:
             return metadata
     return None
@@ -147,7 +154,7 @@ def _find(record_file: str) -> RecordMetadata | None:
 
 def _read(path: str) -> RecordMetadata:
     try:
-        with open(path, encoding="utf-8") as file:
+        with opened(path) as file:
             fields = json.load(file)
         if fields["version"] != _VERSION:
             raise ValueError(f"version {fields['version']}")

@@ -15,6 +15,7 @@ from modeling.tokenization.case import (
 )
 from modeling.tokenization.fast import FastTokenizer
 from modeling.tokenization.interface import Encoding, Tokenizer
+from modeling.tokenization.pairs import truncate_pair
 from modeling.tokenization.parallel import encode_stream
 from modeling.tokenization.sentencepiece_tokenizer import SentencePieceTokenizer
 from modeling.tokenization.vocabulary import (
@@ -50,6 +51,7 @@ __all__ = [
     "load_vocab",
     "printable_text",
     "read_case_setting",
+    "truncate_pair",
     "validate_case_matches_checkpoint",
     "whitespace_tokenize",
 ]

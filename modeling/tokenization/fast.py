@@ -7,6 +7,7 @@ and only a chunk not seen before reaches the Python code of the reference.
 """
 
 import functools
+import hashlib
 import itertools
 import os
 import re
@@ -117,6 +118,11 @@ class FastTokenizer(interface.TokenIds):
         """Whether accents are dropped."""
         return self._basic.strip_accents
 
+    @property
+    def special_tokens(self) -> tuple[str, ...]:
+        """Tokens that are kept whole where they stand in the text."""
+        return self._special_tokens
+
     @functools.cached_property
     def is_continuation(self) -> np.ndarray:
         """Over ids, whether the token goes on with a word: bool [vocab_size]"""
@@ -185,6 +191,16 @@ class FastTokenizer(interface.TokenIds):
     def join_pieces(self, tokens: Sequence[str]) -> str:
         """The word that the pieces make: "un", "##aff" -> "unaff"."""
         return "".join(token.removeprefix("##") for token in tokens)
+
+    def digest(self) -> str:
+        """Tells apart tokenizers that may give a text other ids."""
+        shaping = (
+            sorted(self.vocab.items()),
+            self.do_lower_case,
+            self.strip_accents,
+            sorted(self._special_tokens),
+        )
+        return hashlib.sha256(repr(shaping).encode()).hexdigest()
 
     def _chunk_to_ids(self, chunk: str) -> tuple[int, ...]:
         words = split_words(chunk, self._basic)

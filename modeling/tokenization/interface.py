@@ -52,6 +52,9 @@ class Tokenizer(Protocol):
     def join_pieces(self, tokens: Sequence[str]) -> str:
         """The word that the pieces make."""
 
+    def digest(self) -> str:
+        """Tells apart tokenizers that may give a text other ids."""
+
     @property
     def is_continuation(self) -> np.ndarray:
         """Over ids, whether the token goes on with a word: bool [vocab_size]"""

@@ -1,6 +1,7 @@
 """SentencePiece with ALBERT's treatment of text, for models that come so."""
 
 import functools
+import hashlib
 import os
 import re
 import unicodedata
@@ -61,6 +62,7 @@ class SentencePieceTokenizer(interface.TokenIds):
         self._special = wordpiece.special_token_pattern(
             special_tokens, self.vocab
         )
+        self._special_tokens = tuple(special_tokens)
         self._split_numbers = self._split_every_number()
 
     @functools.cached_property
@@ -129,6 +131,16 @@ class SentencePieceTokenizer(interface.TokenIds):
                 offsets += [(start + a, start + b) for a, b in encoding.offsets]
             start += len(part)
         return interface.Encoding(ids, offsets)
+
+    def digest(self) -> str:
+        """Tells apart tokenizers that may give a text other ids."""
+        shaping = (
+            self._processor.serialized_model_proto(),
+            self.do_lower_case,
+            self.strip_accents,
+            sorted(self._special_tokens),
+        )
+        return hashlib.sha256(repr(shaping).encode()).hexdigest()
 
     def join_pieces(self, tokens: Sequence[str]) -> str:
         """The words that the pieces make, without the space before."""

@@ -252,8 +252,10 @@ CONTROL = _characters(_CONTROL)
 WHITESPACE = _characters(_WHITESPACE)
 PUNCTUATION = _characters(_PUNCTUATION)
 MARKS = _characters(_MARKS)
-# For use inside the [] of a regular expression: there are too many for a set.
-CJK_CLASS = _regex_class(_parse(_CJK))
+# There are too many for a set.
+CJK_RANGES = tuple(_parse(_CJK))
+# For use inside the [] of a regular expression.
+CJK_CLASS = _regex_class(CJK_RANGES)
 
 _UNSTABLE_CHARACTER = _unstable_pattern()
 _CASED = _characters(_ADDED_CASED)

@@ -1,13 +1,12 @@
 """From lines to rows: truncation as the original's, and windows."""
 
-import itertools
 import json
 
 import numpy as np
 import pytest
 
 from modeling.features import FeatureOptions
-from modeling.features.rows import RowBuilder, _truncate_pair, split_pair
+from modeling.features.rows import RowBuilder, split_pair
 from modeling.text_files import read_lines
 from modeling.tokenization import load_tokenizer
 
@@ -40,19 +39,6 @@ def test_features_are_the_originals(golden_dir):
         assert list(row.ids) == feature["input_ids"][:size]
         types = [0] * row.first_length + [1] * (size - row.first_length)
         assert types == feature["input_type_ids"][:size]
-
-
-def test_truncation_is_the_loops():
-    for a, b, room in itertools.product(range(9), range(9), range(2, 12)):
-        first, second = list(range(a)), list(range(b))
-        expected_first, expected_second = list(first), list(second)
-        while len(expected_first) + len(expected_second) > room:
-            longer_first = len(expected_first) > len(expected_second)
-            (expected_first if longer_first else expected_second).pop()
-        assert _truncate_pair(first, second, room) == (
-            expected_first,
-            expected_second,
-        )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""What is learned: a family of tasks a file or folder."""

@@ -1,0 +1,90 @@
+"""The original's files of predictions, written as the answers come."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from typing import IO, Any, NamedTuple
+
+from modeling.errors import UserError
+from modeling.output_files import sync
+from modeling.tasks.squad.answers import Answered
+
+
+class Predictions(NamedTuple):
+    """What metrics need to know of all answers, by question.
+
+    Attributes:
+      texts: the answers.
+      best_texts: the best answers that are one, whatever the threshold.
+      null_odds: how far no answer lies above them; empty where every question
+        has an answer.
+    """
+
+    texts: dict[str, str]
+    best_texts: dict[str, str]
+    null_odds: dict[str, float]
+
+
+def write_predictions(
+    answered: Iterable[Answered], output_dir: str
+) -> Predictions:
+    """Writes predictions.json, nbest_predictions.json and null_odds.json.
+
+    The last is written where questions may have no answer. The files get their
+    names when they are whole.
+
+    Raises:
+      UserError: a directory that cannot be written.
+    """
+    predictions = Predictions({}, {}, {})
+    with _writing(os.path.join(output_dir, "nbest_predictions.json")) as file:
+        n_best = _ObjectFile(file)
+        for question in answered:
+            entries = [entry._asdict() for entry in question.n_best]
+            n_best.add(question.id, entries)
+            predictions.texts[question.id] = question.text
+            predictions.best_texts[question.id] = question.best_text
+            if question.null_odds is not None:
+                predictions.null_odds[question.id] = question.null_odds
+        n_best.end()
+    files = {"predictions.json": predictions.texts}
+    if predictions.null_odds:
+        files["null_odds.json"] = predictions.null_odds
+    for name, values in files.items():
+        with _writing(os.path.join(output_dir, name)) as file:
+            file.write(json.dumps(values, indent=4) + "\n")
+    return predictions
+
+
+class _ObjectFile:
+    """A JSON object written key by key, as json.dumps with indent=4 does."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self._before = "{\n"
+
+    def add(self, key: str, value: Any) -> None:
+        text = json.dumps(value, indent=4).replace("\n", "\n    ")
+        self._file.write(f"{self._before}    {json.dumps(key)}: {text}")
+        self._before = ",\n"
+
+    def end(self) -> None:
+        self._file.write("{}\n" if self._before == "{\n" else "\n}\n")
+
+
+@contextlib.contextmanager
+def _writing(path: str) -> Iterator[IO[str]]:
+    temporary = f"{path}.tmp"
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            yield file
+            sync(file)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(
+            f"Cannot write {path}: {error.strerror or error}. Is there space, "
+            "and may you write there?"
+        ) from error

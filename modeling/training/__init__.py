@@ -1,0 +1,37 @@
+"""How a model is learned: strategy, optimizer, loop, state, reporting."""
+
+from modeling.training.best import BestScore
+from modeling.training.evaluation import write_evaluation
+from modeling.training.flops import device_ceiling, training_flops
+from modeling.training.inputs import Share, check_batch_size
+from modeling.training.loop import LoopOptions
+from modeling.training.model_files import ModelFiles
+from modeling.training.optimizers import OptimizerOptions
+from modeling.training.run_log import RunLog
+from modeling.training.schedules import Schedule
+from modeling.training.session import (
+    Outcome,
+    TrainingOptions,
+    TrainingSession,
+)
+from modeling.training.step import StepOptions
+from modeling.training.task import Task
+
+__all__ = [
+    "BestScore",
+    "LoopOptions",
+    "ModelFiles",
+    "OptimizerOptions",
+    "Outcome",
+    "RunLog",
+    "Schedule",
+    "Share",
+    "StepOptions",
+    "Task",
+    "TrainingOptions",
+    "TrainingSession",
+    "check_batch_size",
+    "device_ceiling",
+    "training_flops",
+    "write_evaluation",
+]

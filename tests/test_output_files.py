@@ -1,0 +1,37 @@
+"""Files that are whole whenever they are there."""
+
+import numpy as np
+import pytest
+
+from modeling.output_files import whole_file, write_json, write_results
+
+
+def test_results_are_sorted_lines(tmp_path):
+    path = tmp_path / "eval_results.txt"
+    write_results(
+        str(path),
+        {
+            "loss": np.float32(0.505248),
+            "global_step": 343,
+            "eval_accuracy": np.float32(0.8455882),
+        },
+    )
+    assert path.read_bytes() == (
+        b"eval_accuracy = 0.8455882\nglobal_step = 343\nloss = 0.505248\n"
+    )
+
+
+def test_a_file_takes_the_place_of_another_only_when_it_is_whole(tmp_path):
+    path = tmp_path / "file"
+    with whole_file(str(path)) as file:
+        file.write("first\n")
+        assert not path.exists()
+    assert path.read_text() == "first\n"
+    with pytest.raises(RuntimeError), whole_file(str(path)) as file:
+        file.write("second\n")
+        raise RuntimeError
+    assert path.read_text() == "first\n"
+    with pytest.raises(TypeError):
+        write_json(str(path), {"a": object()})
+    assert path.read_text() == "first\n"
+    assert list(tmp_path.iterdir()) == [path]
