@@ -9,6 +9,7 @@ SCRIPTS = [
     "create_pretraining_data",
     "extract_features",
     "learn_vocab",
+    "run_pretraining",
 ]
 
 setup(

@@ -311,8 +311,7 @@ class _InstanceMaker:
         for position, token in enumerate(tokens):
             if token in ("[CLS]", "[SEP]"):
                 continue
-            # The original asks absl for every token, too: some 100 microseconds
-            # an instance.
+            # Asking absl for every token takes 100 microseconds an instance.
             if options.do_whole_word_mask and words and token.startswith("##"):
                 words[-1].append(position)
             else:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The demo: the sample text, a vocabulary learnt from it, pre-training records,
-# a small model, and features of a few sentences. Every command is shown before
-# it runs.
+# a small BERT pre-trained on them, and features of a few sentences. Every
+# command is shown before it runs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -23,8 +23,20 @@ show python create_pretraining_data.py \
   --max_seq_length=64 --max_predictions_per_seq=10 \
   --dupe_factor=10 --num_shards=2 --show_instances=1
 
-show python -m demo.make_checkpoint \
-  --vocab_file="$output/vocab.txt" --output_dir="$output/model"
+# Ends early, as if the machine had been taken away; the same command goes on.
+pretrain() {
+  show python run_pretraining.py \
+    --input_file="$output/tf_examples.tfrecord*" \
+    --output_dir="$output/model" \
+    --bert_config_file=demo/bert_config.json \
+    --vocab_file="$output/vocab.txt" \
+    --do_train --do_eval \
+    --train_batch_size=32 --eval_batch_size=32 \
+    --num_train_steps=300 --num_warmup_steps=30 --learning_rate=2e-3 \
+    --log_steps=50 "$@"
+}
+pretrain --max_train_seconds=8
+pretrain
 
 show python extract_features.py \
   --input_file=demo/sentences.txt \

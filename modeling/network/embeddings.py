@@ -9,7 +9,7 @@ from keras import ops
 
 from modeling.config import BertConfig
 from modeling.network.dropout import Dropout, Seed
-from modeling.network.layers import LayerNorm, initializer
+from modeling.network.layers import initializer, layer_norm
 
 Tensor = Any
 
@@ -39,7 +39,7 @@ class Embeddings(keras.layers.Layer):
         self.config = config
         self.use_one_hot_embeddings = use_one_hot_embeddings
         policy = self.dtype_policy
-        self.norm = LayerNorm(config, policy)
+        self.norm = layer_norm(config, policy)
         self.dropout = Dropout(config.hidden_dropout_prob, site, dtype=policy)
 
     def build(self, input_shape: Any = None) -> None:

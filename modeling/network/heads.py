@@ -9,11 +9,11 @@ from keras import ops
 
 from modeling.config import BertConfig
 from modeling.network.layers import (
-    LayerNorm,
     activation,
     dense,
     gather_positions,
     initializer,
+    layer_norm,
 )
 
 Tensor = Any
@@ -27,7 +27,7 @@ class Transform(keras.layers.Layer):
         self.config = config
         policy = self.dtype_policy
         self.dense = dense(config, config.hidden_size, "dense", policy)
-        self.norm = LayerNorm(config, policy)
+        self.norm = layer_norm(config, policy)
 
     def build(self, input_shape: Any = None) -> None:
         self.dense.build((None, self.config.hidden_size))

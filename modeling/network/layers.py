@@ -80,24 +80,11 @@ def dense(config: BertConfig, units: int, name: str, dtype: Any) -> Any:
     )
 
 
-class LayerNorm(keras.layers.LayerNormalization):
-    """LayerNorm over the last axis in the precision of its variables.
-
-    Args:
-      config: the epsilon.
-      policy: of what comes in and goes out.
-    """
-
-    def __init__(self, config: BertConfig, policy: keras.DTypePolicy) -> None:
-        super().__init__(
-            epsilon=config.layer_norm_eps,
-            name="LayerNorm",
-            dtype=policy.variable_dtype,
-        )
-        self.output_dtype = policy.compute_dtype
-
-    def call(self, inputs: Tensor) -> Tensor:
-        return ops.cast(super().call(inputs), self.output_dtype)
+def layer_norm(config: BertConfig, dtype: Any) -> Any:
+    """LayerNorm over the last axis, computed in float32."""
+    return keras.layers.LayerNormalization(
+        epsilon=config.layer_norm_eps, name="LayerNorm", dtype=dtype
+    )
 
 
 def attention_bias(
@@ -207,7 +194,7 @@ class AddAndNorm(keras.layers.Layer):
         policy = self.dtype_policy
         self.dense = dense(config, config.hidden_size, "dense", policy)
         self.dropout = Dropout(config.hidden_dropout_prob, site, dtype=policy)
-        self.norm = LayerNorm(config, policy)
+        self.norm = layer_norm(config, policy)
 
     def build(self, input_shape: Any = None) -> None:
         self.dense.build((None, self.input_size))

@@ -7,12 +7,14 @@ share under one name; between the steps only instances travel, 32 bytes each.
 
 from __future__ import annotations
 
-import itertools
+import contextlib
+import hashlib
+import json
 import os
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -22,6 +24,7 @@ from modeling.pretraining.corpus import Corpus
 from modeling.pretraining.encode import BlockEncoder, EncodedBlock
 from modeling.pretraining.make_records import PairMaker, RecordMaker
 from modeling.pretraining.pairs import INSTANCE, Run
+from modeling.pretraining.resumable import read_json
 from modeling.pretraining.shards import (
     INSTANCES_PER_PIECE,
     ShardSet,
@@ -69,27 +72,29 @@ class BeamEncoder:
     def map(
         self, name: str, blocks: Iterable[TextBlock]
     ) -> Iterator[tuple[TextBlock, EncodedBlock]]:
-        """Yields every block of the text, which `blocks` are, encoded."""
+        """Yields blocks of the text, encoded.
+
+        Raises:
+          UserError: as the encoder, for the first block that cannot be encoded.
+        """
         del name
         shutil.rmtree(self._directory, ignore_errors=True)
         os.makedirs(self._directory)
         with beam.Pipeline(options=PipelineOptions(self._options)) as pipeline:
             _ = (
                 pipeline
-                | "Files" >> beam.Create(list(enumerate(self._text_files)))
+                | "Files" >> beam.Create(sorted(set(self._text_files)))
                 | "SpreadFiles" >> beam.Reshuffle()
-                | "Read" >> beam.FlatMapTuple(_read_file)
+                | "Read" >> beam.FlatMap(_read_file)
                 | "SpreadBlocks" >> beam.Reshuffle()
                 | "Encode"
                 >> beam.ParDo(_Encode(self._encoder, self._directory))
             )
-        file, number = -1, itertools.count()
-        is_last = True
         for block in blocks:
-            if is_last:
-                file, number = file + 1, itertools.count()
-            is_last = block.is_last
-            path = _part_name(self._directory, file, next(number))
+            path = _part_name(self._directory, block)
+            problem = read_json(_problem_name(path))
+            if problem is not None:
+                raise UserError(problem["message"])
             with np.load(path) as part:
                 joins = part["joins"] if "joins" in part else None
                 yield (
@@ -98,8 +103,7 @@ class BeamEncoder:
                         part["ids"], joins, part["lengths"], part["ends"]
                     ),
                 )
-            os.remove(path)
-        os.rmdir(self._directory)
+        shutil.rmtree(self._directory)
 
 
 def write_shards(
@@ -117,7 +121,11 @@ def write_shards(
       pairs: documents -> instances.
       records: instances -> records.
       options: arguments of the pipeline.
+
+    Raises:
+      UserError: more shards than instances.
     """
+    shards.forget_records()
     number = num_buckets(corpus, pairs.options)
     runs = [tuple(run) for run in runs_for_workers(corpus, pairs.options)]
     with beam.Pipeline(options=PipelineOptions(options)) as pipeline:
@@ -144,32 +152,52 @@ def write_shards(
     return shards.totals_of_records()
 
 
-def _read_file(file: int, path: str) -> Iterator[tuple[int, int, TextBlock]]:
-    for number, block in enumerate(read_blocks([path])):
-        yield file, number, block
+def _read_file(path: str) -> Iterator[TextBlock]:
+    # What cannot be read is told by `BeamEncoder.map`, which reads it, too. An
+    # error in a pipeline would be tried again, and end in a traceback.
+    with contextlib.suppress(UserError):
+        yield from read_blocks([path])
 
 
-def _part_name(directory: str, file: int, block: int) -> str:
-    return os.path.join(directory, f"{file:06}-{block:08}.npz")
+def _part_name(directory: str, block: TextBlock) -> str:
+    """The same for the same block, whichever process has read it."""
+    file = hashlib.sha256(block.path.encode()).hexdigest()[:16]
+    return os.path.join(directory, f"{file}-{block.first_line:012}.npz")
+
+
+def _problem_name(part: str) -> str:
+    """The file that tells why a block could not be encoded."""
+    return f"{part}.problem.json"
+
+
+@contextlib.contextmanager
+def _whole_file(path: str) -> Iterator[BinaryIO]:
+    # A runner may run a step twice, even at the same time.
+    temporary = f"{path}.{uuid.uuid4().hex}"
+    with open(temporary, "wb") as file:
+        yield file
+    os.replace(temporary, path)
 
 
 class _Encode(beam.DoFn):
-    """Block -> file of arrays."""
+    """Block -> file of arrays, or of what is wrong with the block."""
 
     def __init__(self, encoder: BlockEncoder, directory: str) -> None:
         self._encoder, self._directory = encoder, directory
 
-    def process(self, element: tuple[int, int, TextBlock]) -> None:
-        file, number, block = element
-        arrays = self._encoder(TextBlock(*block))._asdict()
-        path = _part_name(self._directory, file, number)
-        # A runner may run a step twice, even at the same time.
-        temporary = f"{path}.{uuid.uuid4().hex}"
-        with open(temporary, "wb") as output:
+    def process(self, element: TextBlock) -> None:
+        block = TextBlock(*element)
+        path = _part_name(self._directory, block)
+        try:
+            arrays = self._encoder(block)._asdict()
+        except UserError as error:
+            with _whole_file(_problem_name(path)) as output:
+                output.write(json.dumps({"message": str(error)}).encode())
+            return
+        with _whole_file(path) as output:
             np.savez(
                 output, **{k: v for k, v in arrays.items() if v is not None}
             )
-        os.replace(temporary, path)
 
 
 class _Pair(beam.DoFn):
@@ -222,9 +250,8 @@ class _Write(beam.DoFn):
         path = self._paths[shard]
         data = b"".join(data for _, data in sorted(pieces))
         instances = np.frombuffer(data, INSTANCE)
-        temporary = f"{path}.{uuid.uuid4().hex}"
         lengths, masked = np.zeros(1, np.int64), 0
-        with open(temporary, "wb") as file:
+        with _whole_file(path) as file:
             for start in range(0, len(instances), INSTANCES_PER_PIECE):
                 piece = self._records(
                     instances[start : start + INSTANCES_PER_PIECE]
@@ -232,7 +259,6 @@ class _Write(beam.DoFn):
                 file.write(piece.data)
                 lengths = lengths + piece.lengths
                 masked += piece.masked
-        os.replace(temporary, path)
         state = {
             "instances": len(instances),
             "lengths": lengths.tolist(),

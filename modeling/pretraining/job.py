@@ -21,7 +21,7 @@ from modeling.pretraining.report import Report, log_instances
 from modeling.pretraining.resumable import writing
 from modeling.pretraining.shards import ShardSet
 from modeling.pretraining.vocabulary import RecordVocabulary
-from modeling.pretraining.words import WordOptions
+from modeling.pretraining.words import WordOptions, segmenter_version
 from modeling.progress import Phases
 from modeling.records import RecordMetadata, vocabulary_digest
 from modeling.records.files import corpus_name, report_name, shard_names
@@ -293,6 +293,7 @@ def _corpus_settings(
     words = dataclasses.asdict(job.words)
     for name in ("word_dictionary", "span_dictionary"):
         words[name] = _file_digest(words[name])
+    words["segmenter"] = segmenter_version(job.words)
     return {
         "version": _CORPUS_VERSION,
         "vocabulary": vocabulary_digest(tokenizer.vocab),

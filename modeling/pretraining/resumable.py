@@ -7,6 +7,7 @@ that goes on cuts off the rest.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import time
@@ -20,6 +21,21 @@ from modeling.output_files import sync, write_json
 
 # A record costs a wait for the disk.
 _SECONDS_BETWEEN_RECORDS = 1.0
+
+# What a user can change about a disk, a directory or a quota.
+_REFUSED = {
+    errno.EACCES,
+    errno.EDQUOT,
+    errno.EEXIST,
+    errno.EFBIG,
+    errno.EIO,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+    errno.ENOSPC,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+}
 
 
 class GrowingFiles:
@@ -124,15 +140,19 @@ def read_json(path: str) -> dict[str, Any] | None:
 
 @contextlib.contextmanager
 def writing(path: str) -> Iterator[None]:
-    """Turns a failure to write into a `UserError` about `path`.
+    """Turns what a disk refuses into a `UserError` about `path`.
 
     Raises:
-      UserError: no such directory, no permission, no space left.
+      UserError: no permission, no space left, a file too large.
     """
     try:
         yield
     except OSError as error:
+        # Any other is a defect of ours, and keeps its traceback.
+        if error.errno not in _REFUSED:
+            raise
+        file = error.filename or path
         raise UserError(
-            f"Cannot write {path}: {error.strerror or error}. Earlier outputs "
-            "are unchanged; the same command goes on with what is finished."
+            f"Cannot write {file}: {error.strerror}. Earlier outputs are "
+            "unchanged; the same command goes on with what is finished."
         ) from error

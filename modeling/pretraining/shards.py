@@ -17,7 +17,7 @@ import numpy as np
 from absl import logging
 
 from modeling.errors import UserError
-from modeling.output_files import write_json
+from modeling.output_files import sync, write_json
 from modeling.pretraining.corpus import Corpus
 from modeling.pretraining.make_records import Records
 from modeling.pretraining.options import InstanceOptions
@@ -80,10 +80,7 @@ class ShardSet:
             write_json(description, done)
         self._count = done["count"]
         if self._count < len(self._paths):
-            raise UserError(
-                f"There are only {self._count} instances for "
-                f"{len(self._paths)} shards. Use fewer."
-            )
+            raise self._too_many_shards()
 
     def read_instances(self, start: int, stop: int) -> np.ndarray:
         """A run of the global order: INSTANCE [up to stop - start]"""
@@ -117,15 +114,26 @@ class ShardSet:
         return self.totals_of_records()
 
     def totals_of_records(self) -> dict[str, Any]:
-        """What the records beside the partial shards sum up to."""
-        states = [
-            read_json(_record_name(path))["state"] for path in self._paths
-        ]
+        """What the records beside the partial shards sum up to.
+
+        Raises:
+          UserError: a shard for which there was no instance.
+        """
+        found = [read_json(_record_name(path)) for path in self._paths]
+        if None in found:
+            raise self._too_many_shards()
+        states = [record["state"] for record in found]
         return {
             "instances": sum(state["instances"] for state in states),
             "lengths": np.sum([state["lengths"] for state in states], axis=0),
             "masked": sum(state["masked"] for state in states),
         }
+
+    def forget_records(self) -> None:
+        """Makes nothing of the partial shards count, for a new start."""
+        for path in self._paths:
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(_record_name(path))
 
     def commit(self, metadata: RecordMetadata) -> None:
         """Gives everything its name; the metadata, which come last, vouch."""
@@ -143,6 +151,12 @@ class ShardSet:
         for path in (self._instances, f"{self._instances}.json"):
             with contextlib.suppress(FileNotFoundError):
                 os.remove(path)
+
+    def _too_many_shards(self) -> UserError:
+        return UserError(
+            f"There are fewer instances than the {len(self._paths)} shards "
+            "asked for. Use fewer shards, or a larger dupe_factor."
+        )
 
     def _fill_buckets(
         self, workers: Workers, corpus: Corpus, options: InstanceOptions
@@ -170,8 +184,7 @@ class ShardSet:
                 file.write(instances)
                 count += len(instances)
                 os.remove(path)
-            file.flush()
-            os.fsync(file.fileno())
+            sync(file)
         return count
 
     def _bounds(self, shard: int) -> tuple[int, int]:

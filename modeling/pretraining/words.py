@@ -13,6 +13,7 @@ import dataclasses
 import itertools
 import logging
 import re
+import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -55,6 +56,17 @@ class WordOptions:
     def in_tokens(self) -> bool:
         """Whether the tokens tell all there is to know."""
         return self.source == "tokens" and not self.has_spans
+
+
+def segmenter_version(options: WordOptions) -> str:
+    """What cuts words apart beyond files of the user's; "" where nothing does.
+
+    Raises:
+      UserError: jieba is not installed.
+    """
+    if options.source != "jieba":
+        return ""
+    return f"jieba {_import_jieba().__version__}"
 
 
 class JoinedIds(NamedTuple):
@@ -188,16 +200,20 @@ def _segmenter(options: WordOptions) -> Callable[[str], list[str]] | None:
         entries = _read_entries(options.word_dictionary)
         return LongestMatch(entry.split()[0] for entry in entries).segment
     if options.source == "jieba":
-        try:
-            import jieba
-        except ImportError as error:
-            raise UserError(
-                "Words by jieba need the package jieba: pip install jieba. Or "
-                "give a dictionary, or text that is segmented by spaces."
-            ) from error
-        jieba.setLogLevel(logging.WARNING)
-        return jieba.lcut
+        return _import_jieba().lcut
     return None
+
+
+def _import_jieba() -> types.ModuleType:
+    try:
+        import jieba
+    except ImportError as error:
+        raise UserError(
+            "Words by jieba need the package jieba: pip install jieba. Or "
+            "give a dictionary, or text that is segmented by spaces."
+        ) from error
+    jieba.setLogLevel(logging.WARNING)
+    return jieba
 
 
 def _read_entries(path: str) -> list[str]:

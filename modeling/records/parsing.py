@@ -90,7 +90,9 @@ def _raise_range_error(
 
 # Of what a function in the graph raises, the message is all that comes through.
 _RAISED = re.compile(r"UserError: (.*?)\s*\nTraceback \(most", re.DOTALL)
-_PARSE = re.compile(r"Name: (.*?), (Feature|Key): (\w+)(.*)")
+_PARSE = re.compile(
+    r"Name: (.*?), (?:Feature|Key): (\w+)(?:, Index: \d+)?\.?\s*(.*)"
+)
 _NOT_EXAMPLE = "Could not parse example input"
 
 
@@ -122,11 +124,10 @@ def _value_error(message: str) -> UserError | None:
         return UserError(raised[1])
     parse = _PARSE.search(message)
     if parse:
-        place, _, name, reason = parse.groups()
+        place, name, reason = parse.groups()
         return UserError(
-            f"{place}: {name} is not as in the first record"
-            f"{reason.removeprefix(', Index: 0')}. Train on files that were "
-            "made alike."
+            f"{place}: {name} is not as in the first record: "
+            f"{reason.rstrip('.')}. Train on files that were made alike."
         )
     if _NOT_EXAMPLE in message:
         return UserError(

@@ -37,6 +37,7 @@ Mask = Callable[
 # Records that are parsed and masked together, whatever the batch: enough to
 # hide the cost of a call.
 _BLOCK = 256
+_BATCHES_AHEAD = 8
 _START = Position()
 # Python's own functions: errors that they raise stay what they are, and graphs
 # are made faster.
@@ -283,7 +284,9 @@ def _prefetched(dataset: tf.data.Dataset) -> tf.data.Dataset:
     options.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy.OFF
     )
-    return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
+    # Its thread may sleep on for seconds when a dataset ends.
+    options.autotune.enabled = False
+    return dataset.prefetch(_BATCHES_AHEAD).with_options(options)
 
 
 def _rows_of_host(batch_size: int, num_hosts: int) -> int:

@@ -20,7 +20,8 @@ class BatchOptions:
     Attributes:
       batch_size: examples in a batch; None where only tokens count.
       max_tokens: positions of a batch, padding included; None for no limit. An
-        example that is longer makes a batch of its own.
+        example that is longer makes a batch of its own. Examples of fewer rows
+        than others in their batch are filled up with rows.
       window: batches' worth of examples that are sorted by length together.
         With 1, examples stay as they were shuffled.
       buckets: lengths that batches are padded to, ascending, for compilers that
@@ -96,7 +97,7 @@ def training_batches(
     for start in range(0, len(order), size):
         window = order[start : start + size]
         if options.window > 1:
-            window = _longest_first(window, lengths)
+            window = _longest_first(window, lengths, rows)
         batches += _cut(window, lengths, rows, options)
     return [batches[place] for place in rng.permutation(len(batches))]
 
@@ -111,7 +112,7 @@ def prediction_batches(
     So memory runs out at once, if it does. Results are put in order by writing
     them to the places `batch.indices`.
     """
-    order = _longest_first(np.arange(len(lengths)), lengths)
+    order = _longest_first(np.arange(len(lengths)), lengths, rows)
     return _cut(order, lengths, rows, options)
 
 
@@ -123,8 +124,13 @@ def _window_size(lengths: np.ndarray, options: BatchOptions) -> int:
     return max(1, round(options.window * options.max_tokens / mean))
 
 
-def _longest_first(indices: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    return indices[np.argsort(-lengths[indices], kind="stable")]
+def _longest_first(
+    indices: np.ndarray, lengths: np.ndarray, rows: np.ndarray | None
+) -> np.ndarray:
+    if rows is None:
+        return indices[np.argsort(-lengths[indices], kind="stable")]
+    # Rows are filled up as well: many before few.
+    return indices[np.lexsort((-lengths[indices], -rows[indices]))]
 
 
 def _cut(
@@ -139,16 +145,17 @@ def _cut(
     most_examples = options.batch_size or len(order)
     most_tokens = options.max_tokens or float("inf")
     batches: list[Batch] = []
-    start = longest = num_rows = 0
+    start = longest = most_rows = 0
     for place, (length, count) in enumerate(zip(padded, counts, strict=True)):
+        num_rows = (place + 1 - start) * max(most_rows, count)
         is_full = (
             place - start >= most_examples
-            or max(longest, length) * (num_rows + count) > most_tokens
+            or max(longest, length) * num_rows > most_tokens
         )
         if is_full and place > start:
             batches.append(Batch(order[start:place], longest))
-            start, longest, num_rows = place, 0, 0
-        longest, num_rows = max(longest, length), num_rows + count
+            start, longest, most_rows = place, 0, 0
+        longest, most_rows = max(longest, length), max(most_rows, count)
     if start < len(order):
         batches.append(Batch(order[start:], longest))
     return batches

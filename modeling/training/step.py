@@ -222,8 +222,12 @@ class TrainStep:
             return self._forward_backward(
                 features, weights, self._dropout_seed(first)
             )
-        rows = next(iter(features.values())).shape[0]
-        if rows is None or rows % count:
+        first_feature = next(iter(features.values()))
+        rows = first_feature.shape[0]
+        if rows is None:
+            # Such input pads every batch to a multiple.
+            rows = tf.shape(first_feature)[0]
+        elif rows % count:
             raise UserError(
                 f"A replica's {rows} rows cannot be split in {count} equal "
                 "micro-batches. Choose a train_batch_size that is a multiple "

@@ -7,7 +7,12 @@ from keras import ops
 
 from modeling.config import BertConfig
 from modeling.network import BertClassifier, BertPretrainer
-from modeling.network.layers import SelfAttention, activation, attention_bias
+from modeling.network.layers import (
+    SelfAttention,
+    activation,
+    attention_bias,
+    layer_norm,
+)
 from modeling.network.losses import masked_lm_loss, next_sentence_loss
 
 POLICIES = ["mixed_bfloat16", "mixed_float16"]
@@ -138,6 +143,19 @@ def test_attention_with_large_scores(config, policy):
     np.testing.assert_allclose(probs[0], [expected] * 4)
     context = ops.convert_to_numpy(ops.cast(context, "float32"))
     np.testing.assert_allclose(context, hidden * [[1], [1], [1]])
+
+
+def test_layer_norm_keeps_its_scale(config):
+    """A step of bfloat16 above 1 is 2^-7: 1.003 must not become 1."""
+    norm = layer_norm(config, keras.DTypePolicy("mixed_bfloat16"))
+    norm.build((None, 64))
+    rows = np.random.default_rng(0).normal(0, 1, (2000, 64))
+    sizes = []
+    for gamma in (1.0, 1.003):
+        norm.gamma.assign(np.full(64, gamma))
+        rounded = ops.cast(norm(ops.cast(rows, "bfloat16")), "float32")
+        sizes.append(np.abs(ops.convert_to_numpy(rounded)).mean())
+    assert sizes[1] / sizes[0] == pytest.approx(1.003, abs=5e-4)
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -229,8 +229,10 @@ def test_all_outputs_stay(tiny_config, tiny_model):
 @pytest.mark.slow
 @pytest.mark.parametrize("compiled", [False, True])
 def test_it_takes_less_memory(compiled):
-    """Seen with 8 layers of width 256, 8 rows of 256 tokens: 2.2 to 3.1 times
-    less without XLA, 1.5 to 1.6 times with it, whose compiler takes its own.
+    """8 layers of width 256, 8 rows of 256 tokens.
+
+    Seen: 323 MiB instead of 990 without XLA, 830 instead of 1,230 with it,
+    whose compiler takes its own.
     """
     plain, recomputing = (
         int(

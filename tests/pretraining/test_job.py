@@ -4,6 +4,8 @@ import gzip
 import json
 import os
 import re
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -256,15 +258,25 @@ def test_earlier_outputs_stay_until_the_new_ones_are_whole(
     job, _ = run_job()
     before = contents(tmp_path)
 
-    def fail(self, instances):
-        raise OSError(28, "No space left on device")
-
     from modeling.pretraining.make_records import RecordMaker
 
-    with monkeypatch.context() as patch:
-        patch.setattr(RecordMaker, "__call__", fail)
-        with pytest.raises(UserError, match="Cannot write .*No space left"):
-            create_pretraining_data(make_job(random_seed=1))
+    for error, expected, message in (
+        (
+            OSError(28, "No space left on device"),
+            UserError,
+            "Cannot write .*No",
+        ),
+        # A defect of ours is not called the disk's.
+        (OSError(9, "Bad file descriptor"), OSError, "Bad file descriptor"),
+    ):
+
+        def fail(self, instances, error=error):
+            raise error
+
+        with monkeypatch.context() as patch:
+            patch.setattr(RecordMaker, "__call__", fail)
+            with pytest.raises(expected, match=message):
+                create_pretraining_data(make_job(random_seed=1))
     assert before.items() <= contents(tmp_path).items()
     create_pretraining_data(make_job(random_seed=1))
     after = contents(tmp_path)
@@ -291,7 +303,7 @@ def test_earlier_outputs_stay_until_the_new_ones_are_whole(
         ({"vocab_file": "small.txt"}, r"lacks the special token \[MASK\]"),
         ({"vocab_file": "special.txt"}, "special and unused entries only"),
         ({"vocab_file": "nowhere.txt"}, "Cannot read the vocabulary nowhere"),
-        ({"num_shards": 5000}, "only .* instances for 5000 shards"),
+        ({"num_shards": 5000}, "fewer instances than the 5000 shards"),
         ({"method": "span"}, "masking=span needs spans"),
         (
             {"words": WordOptions("spaces")},
@@ -322,6 +334,20 @@ def test_what_cannot_work_is_told(
         create_pretraining_data(make_job(**changes))
     assert (tmp_path / "out").read_text() == "an earlier output"
     assert "metadata.out.json" not in os.listdir(tmp_path)
+
+
+def test_another_jieba_may_cut_other_words(
+    run_job, tmp_path, monkeypatch, caplog
+):
+    jieba = types.ModuleType("jieba")
+    jieba.setLogLevel, jieba.lcut = lambda level: None, list
+    monkeypatch.setitem(sys.modules, "jieba", jieba)
+    caplog.set_level("INFO")
+    for version, is_reused in (("1", False), ("1", True), ("2", False)):
+        jieba.__version__ = version
+        caplog.clear()
+        run_job(words=WordOptions("jieba"), method="whole_word")
+        assert ("tokenized already" in caplog.text) == is_reused
 
 
 def test_a_single_document_without_pairs(run_job, tmp_path):

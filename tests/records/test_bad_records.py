@@ -170,7 +170,7 @@ def test_first_files_that_hold_something_else(tmp_path):
 def error_of(dataset):
     """What reading the data set raises."""
     try:
-        for _ in dataset.take(100):
+        for _ in dataset.take(200):
             pass
     except tf.errors.OpError as error:
         # Its frames hold the iterator, whose threads would outlive the test.
