@@ -341,6 +341,7 @@ def training_options(
             seed=FLAGS.seed,
             gradient_accumulation_steps=accumulation,
             xla=uses_xla(strategy),
+            compiled_update=FLAGS.xla != "off" and not is_tpu(strategy),
             loss_scale="dynamic" if FLAGS.precision == "float16" else "none",
         ),
         loop=LoopOptions(
@@ -400,7 +401,8 @@ def define_device_flags() -> None:
         "xla",
         "auto",
         ["auto", "on", "off"],
-        "Whether XLA compiles the network; auto: on GPUs. A TPU always does.",
+        "Whether XLA compiles the network; auto: on GPUs. A TPU always does. "
+        "off: nor the update of the weights, which auto compiles everywhere.",
     )
 
 

@@ -14,6 +14,7 @@ _HOMES = {
     "BertModel": "modeling.network",
     "BertPretrainer": "modeling.network",
     "BertClassifier": "modeling.network",
+    "FeatureClassifier": "modeling.network",
     "FullTokenizer": "modeling.tokenization",
     "load_tokenizer": "modeling.tokenization",
     "initialize_model": "modeling.checkpoints",

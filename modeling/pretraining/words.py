@@ -183,7 +183,7 @@ class LongestMatch:
                 yield length
 
     def segment(self, text: str) -> list[str]:
-        """Words by forward maximum matching; the rest character by character"""
+        """Words by forward maximum matching, and characters between them."""
         words = []
         start = 0
         while start < len(text):

@@ -61,12 +61,15 @@ class ArrayInput:
       options: sizes of global batches.
       seed: of the order.
       order: epoch -> which examples to take; None: each once.
+      micro_batches: a replica's part of a training batch is filled up to a
+        multiple of so many examples.
     """
 
     examples: Examples
     options: BatchOptions
     seed: int = 0
     order: Callable[[int], np.ndarray] | None = None
+    micro_batches: int = 1
 
     def training(self, share: Share, position: np.ndarray) -> tf.data.Dataset:
         """Endless batches for a host's replicas in turn, with positions.
@@ -83,7 +86,7 @@ class ArrayInput:
 
         positions = tf.TensorSpec([3], tf.int64)
         return tf.data.Dataset.from_generator(
-            generate, output_signature=(self.examples.signature(), positions)
+            generate, output_signature=(self._signature(share), positions)
         ).prefetch(_BATCHES_AHEAD * share.replicas)
 
     def prediction(self, replicas: int) -> Iterator[tuple[np.ndarray, Arrays]]:
@@ -99,7 +102,7 @@ class ArrayInput:
             self.examples.rows_per_example(),
         )
         for batch in batches:
-            size = self._size(batch, replicas) * replicas
+            size = self._size(batch, replicas, 1) * replicas
             features = self.examples.arrays(batch.indices, batch.length, size)
             yield batch.indices, features
 
@@ -131,16 +134,41 @@ class ArrayInput:
     def _parts(self, batch: Batch, share: Share) -> Iterator[Arrays]:
         """The features of this host's replicas."""
         replicas = share.replicas * share.num_hosts
-        size = self._size(batch, replicas)
+        size = self._size(batch, replicas, self.micro_batches)
         first = share.host * share.replicas
         for replica in range(first, first + share.replicas):
             indices = batch.indices[replica * size : (replica + 1) * size]
             yield self.examples.arrays(indices, batch.length, size)
 
-    def _size(self, batch: Batch, replicas: int) -> int:
-        """Examples of a replica's part of a batch."""
+    def _size(self, batch: Batch, replicas: int, multiple: int) -> int:
+        """Examples of a replica's part of a batch, those that fill included."""
         size = len(batch.indices)
-        if self.options.buckets and self.options.batch_size:
+        if self.options.buckets:
             # Few shapes for compilers.
-            size = self.options.batch_size
-        return -(-size // replicas)
+            rows = self.examples.rows_per_example()[batch.indices].max()
+            size = max(size, self._most_examples(int(rows) * batch.length))
+        return -(-size // (replicas * multiple)) * multiple
+
+    def _most_examples(self, tokens: int) -> int:
+        """Examples of so many padded tokens that a batch may have."""
+        limits = []
+        if self.options.batch_size is not None:
+            limits.append(self.options.batch_size)
+        if self.options.max_tokens is not None:
+            limits.append(self.options.max_tokens // tokens)
+        return min(limits)
+
+    def _signature(self, share: Share) -> dict[str, tf.TensorSpec]:
+        """With all shapes, as TPUs want them, where batches have only one."""
+        rows = self.examples.rows_per_example()
+        if len(self.options.buckets or ()) != 1 or rows.max() > 1:
+            return self.examples.signature()
+        (length,) = self.options.buckets
+        batch = Batch(np.zeros(1, np.int64), length)
+        replicas = share.replicas * share.num_hosts
+        size = self._size(batch, replicas, self.micro_batches)
+        arrays = self.examples.arrays(batch.indices, length, size)
+        return {
+            name: tf.TensorSpec(values.shape, values.dtype)
+            for name, values in arrays.items()
+        }

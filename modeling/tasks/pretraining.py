@@ -39,7 +39,8 @@ class PretrainingTask:
       config: of the network.
       next_sentence: whether the second loss counts; without it the sentence
         pairs' head is left as it was.
-      mask_id: of [MASK], by which accuracy is split; None: it is not.
+      mask_id: of [MASK], by which an evaluation splits accuracy; None: it
+        does not.
       policy: the network's Keras dtype policy.
       use_one_hot_embeddings: see `BertModel`.
       recompute: see `BertModel`.
@@ -118,7 +119,7 @@ class PretrainingTask:
             sums["next_sentence_correct"] = tf.reduce_sum(
                 _correct(logits, labels) * weights
             )
-        if self.mask_id is not None:
+        if self.mask_id is not None and not training:
             for kind, weight in zip(_KINDS, self._sort(features), strict=True):
                 sums[f"{kind}_correct"] = tf.reduce_sum(
                     _correct(word_logits, words) * weight
@@ -155,7 +156,7 @@ class PretrainingTask:
                 sums["next_sentence_correct"] / pairs
             )
         for kind in _KINDS:
-            if weights.get(f"{kind}_predictions"):
+            if f"{kind}_correct" in sums and weights[f"{kind}_predictions"]:
                 metrics[f"masked_lm_accuracy_{kind}"] = (
                     sums[f"{kind}_correct"] / weights[f"{kind}_predictions"]
                 )

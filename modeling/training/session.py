@@ -333,6 +333,7 @@ class TrainingSession:
                 variables,
                 options.optimizer,
                 self._model_files.config.num_hidden_layers,
+                options.step.compiled_update,
             )
         step = TrainStep(
             self.task,

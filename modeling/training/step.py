@@ -26,6 +26,8 @@ class StepOptions:
       gradient_accumulation_steps: micro-batches that a replica's rows are
         computed in, one after another.
       xla: whether XLA compiles the forward and backward pass.
+      compiled_update: whether XLA compiles the update of each variable, which
+        pays on every device; not on a TPU, where all is compiled anyway.
       loss_scale: "none", or "dynamic" for float16, whose gradients would
         vanish: the loss is scaled up as far as they stay finite.
     """
@@ -33,6 +35,7 @@ class StepOptions:
     seed: int = 0
     gradient_accumulation_steps: int = 1
     xla: bool = False
+    compiled_update: bool = True
     loss_scale: str = "none"
 
 

@@ -99,6 +99,17 @@ def test_rows_are_full():
     assert pack(columns, 8)["input_mask"].mean() > 0.97
 
 
+def test_an_instance_goes_where_it_fits_best():
+    columns = make_columns(4)
+    lengths = np.array([[10], [9], [6], [3]])
+    columns["input_mask"] = (np.arange(LENGTH) < lengths).astype(int)
+    columns["masked_lm_weights"][:, 1:] = 0
+    columns["masked_lm_weights"][:, 0] = 1
+    columns["masked_lm_positions"][:] = 2
+    rows = pack(columns, 8)
+    assert rows["input_mask"].sum(axis=1).tolist() == [16, 12]
+
+
 def test_predictions_limit_a_row():
     columns = make_columns(8)
     columns["input_mask"][:] = np.arange(LENGTH) < 5

@@ -97,6 +97,13 @@ def test_files_come_in_an_order_of_their_epoch(source):
     assert np.ptp(numbers[:50]) > max(NUMBERS)
 
 
+def test_a_single_file_is_shuffled_anew_in_every_epoch(tmp_path):
+    source = open_source(write_files(tmp_path, [40]), vocab_size=VOCAB_SIZE)
+    numbers = numbers_of(train(source, 15))
+    epochs = {tuple(numbers[e * 40 : (e + 1) * 40]) for e in range(3)}
+    assert len(epochs) == 3
+
+
 def test_shuffling_reaches_as_far_as_the_buffer(source):
     plain = numbers_of(train(source, 11, shuffle_buffer=1))
     for buffer in (5, 1000):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from modeling.errors import UserError
 from modeling.tasks.classification.labels import Kind, LabelParser
-from modeling.tasks.classification.tables import Column, Format
+from modeling.tasks.tables import Column, Format
 from modeling.text_files import STDIN
 
 # Told the directory of the data, says which rows of a file count.

@@ -6,9 +6,6 @@ A pair:
 A single text:
   tokens:      [CLS] the dog is hairy . [SEP]
   segment_ids: 0     0   0   0  0     0 0
-
-N examples have R rows, R > N where long texts are read through windows; the
-rows have T tokens in all.
 """
 
 from __future__ import annotations
@@ -16,13 +13,14 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from modeling.errors import UserError
 from modeling.tasks.classification.examples import InputExample
 from modeling.tasks.classification.labels import Labels
+from modeling.tasks.flat_arrays import join
+from modeling.tasks.token_rows import EncodedExamples
 from modeling.tokenization import Tokenizer, truncate_pair
 from modeling.workers import Workers
 
@@ -62,87 +60,6 @@ class RowOptions:
                 f"with max_seq_length={self.max_seq_length}. Received: "
                 f"{self.doc_stride}"
             )
-
-
-class EncodedExamples(NamedTuple):
-    """Examples in tokens, unpadded, end to end; perhaps mapped from a file.
-
-    Attributes:
-      ids: [T], uint16 or uint32
-      row_starts: where each row begins, and the end of the last:
-        int64 [R + 1]
-      first_lengths: tokens of a row's first segment: int32 [R]
-      example_starts: the first row of each example, and the end of the last:
-        int64 [N + 1]
-      targets: int32 [N], or float32 [N] or [N, L], as `Labels.encode` gives
-        them
-    """
-
-    ids: np.ndarray
-    row_starts: np.ndarray
-    first_lengths: np.ndarray
-    example_starts: np.ndarray
-    targets: np.ndarray
-
-    @property
-    def num_examples(self) -> int:
-        """How many examples there are."""
-        return len(self.example_starts) - 1
-
-    def row_lengths(self) -> np.ndarray:
-        """Tokens of every row: int64 [R]"""
-        return np.diff(self.row_starts)
-
-    def rows_per_example(self) -> np.ndarray:
-        """int64 [N]"""
-        return np.diff(self.example_starts)
-
-    def example_lengths(self) -> np.ndarray:
-        """Tokens of every example's longest row: int64 [N]"""
-        if len(self.row_starts) == len(self.example_starts):
-            return self.row_lengths()
-        return np.maximum.reduceat(self.row_lengths(), self.example_starts[:-1])
-
-    def rows_of(self, examples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The rows of some examples.
-
-        Returns:
-          rows: the rows of one example after those of another: int64 [rows]
-          owners: which of the examples each belongs to, by its place among
-            them, non-decreasing: int64 [rows]
-        """
-        counts = (
-            self.example_starts[examples + 1] - self.example_starts[examples]
-        )
-        owners = np.repeat(np.arange(len(examples)), counts)
-        return _ranges(self.example_starts[examples], counts), owners
-
-    def pad(
-        self, rows: np.ndarray, length: int | None = None
-    ) -> dict[str, np.ndarray]:
-        """A batch of rows as the model takes them.
-
-        Args:
-          rows: their numbers: int [B]
-          length: of the padded rows; None for the longest of them.
-
-        Returns:
-          input_ids, input_mask and segment_ids: int32 [B, length]
-        """
-        starts = self.row_starts[rows]
-        lengths = self.row_starts[rows + 1] - starts
-        if length is None:
-            length = int(lengths.max(initial=0))
-        places = np.arange(length)
-        mask = places < lengths[:, None]
-        input_ids = np.zeros(mask.shape, np.int32)
-        input_ids[mask] = self.ids[_ranges(starts, lengths)]
-        segments = mask & (places >= self.first_lengths[rows][:, None])
-        return {
-            "input_ids": input_ids,
-            "input_mask": mask.astype(np.int32),
-            "segment_ids": segments.astype(np.int32),
-        }
 
 
 class ExampleEncoder:
@@ -232,22 +149,6 @@ def stream(
         yield from workers.map("encode", chunks)
 
 
-def join(parts: Sequence[EncodedExamples]) -> EncodedExamples:
-    """Examples end to end."""
-    return EncodedExamples(
-        np.concatenate([part.ids for part in parts]),
-        _join_starts([part.row_starts for part in parts]),
-        np.concatenate([part.first_lengths for part in parts]),
-        _join_starts([part.example_starts for part in parts]),
-        np.concatenate([part.targets for part in parts]),
-    )
-
-
-def _join_starts(parts: Sequence[np.ndarray]) -> np.ndarray:
-    lengths = np.concatenate([np.diff(part) for part in parts])
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-
-
 def _windows(
     first: list[int], second: list[int], room: int, stride: int
 ) -> Iterator[tuple[list[int], list[int]]]:
@@ -263,10 +164,3 @@ def _windows(
         yield (kept, window) if slide_second else (window, kept)
         if start + size >= len(slid):
             return
-
-
-def _ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """start, start + 1, ... of each range, one range after the other."""
-    ends = np.cumsum(lengths)
-    total = int(ends[-1]) if len(ends) else 0
-    return np.arange(total) + np.repeat(starts - (ends - lengths), lengths)

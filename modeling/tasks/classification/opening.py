@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from modeling.errors import UserError
 from modeling.tasks.classification.data_set import Columns, SplitFile
-from modeling.tasks.classification.tables import (
+from modeling.tasks.tables import (
     Column,
     Row,
     guess_format,

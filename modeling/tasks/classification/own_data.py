@@ -17,7 +17,7 @@ from modeling.tasks.classification.data_set import (
 )
 from modeling.tasks.classification.labels import Kind, describe
 from modeling.tasks.classification.metrics import METRICS
-from modeling.tasks.classification.tables import (
+from modeling.tasks.tables import (
     Column,
     Format,
     guess_format,

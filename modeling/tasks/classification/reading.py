@@ -14,7 +14,7 @@ from modeling.tasks.classification.data_set import DataSet, SplitFile
 from modeling.tasks.classification.examples import InputExample, Label
 from modeling.tasks.classification.labels import LabelParser
 from modeling.tasks.classification.opening import Table, open_table
-from modeling.tasks.classification.tables import Column, Row, place
+from modeling.tasks.tables import Column, Row, place
 from modeling.text_files import display_name
 
 

@@ -15,12 +15,13 @@ in which CMRC 2018 was released first, where an answer is nothing but its text.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from modeling.errors import UserError
-from modeling.text_files import decode_error, open_file, reading
+from modeling.tasks.json_values import JsonObject, describe_value, load_json
+
+_HINT = "Is this SQuAD, CMRC 2018 or DRCD data?"
 
 
 class Answer(NamedTuple):
@@ -73,16 +74,18 @@ def read_paragraphs(path: str) -> Iterator[Paragraph]:
       UserError: a file that cannot be read, is not JSON or is of another
         layout, with the place in it.
     """
-    values = _load(path)
+    values = load_json(path)
     if isinstance(values, Mapping):
-        values = _Place(path, values).list("data")
+        values = JsonObject(path, values, _HINT).list("data")
     elif not isinstance(values, list):
         raise UserError(
             f"{path} must hold an object with the key 'data', or a list of "
-            f"paragraphs. Received: {_kind(values)}"
+            f"paragraphs. Received: {describe_value(values)}"
         )
     for number, article in enumerate(values, 1):
-        yield from _paragraphs(_Place(f"{path}, article {number}", article))
+        yield from _paragraphs(
+            JsonObject(f"{path}, article {number}", article, _HINT)
+        )
 
 
 def check_question_ids(paragraphs: Iterable[Paragraph]) -> None:
@@ -103,51 +106,36 @@ def check_question_ids(paragraphs: Iterable[Paragraph]) -> None:
             places[question.id] = paragraph.place
 
 
-def _load(path: str) -> Any:
-    with reading(path), open_file(path) as file:
-        content = file.read()
-    try:
-        text = content.decode("utf-8").removeprefix("\ufeff")
-        return json.loads(text)
-    except UnicodeDecodeError as error:
-        raise decode_error(error, path, 1) from error
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"{path}, line {error.lineno}, column {error.colno}: not JSON: "
-            f"{error.msg}. Is the file whole? It is {len(content):,} bytes."
-        ) from error
-
-
-def _paragraphs(article: _Place) -> Iterator[Paragraph]:
+def _paragraphs(article: JsonObject) -> Iterator[Paragraph]:
     if "paragraphs" not in article.values:
         # The second layout has no articles: this is a paragraph.
         yield _paragraph(article)
         return
     for number, values in enumerate(article.list("paragraphs"), 1):
-        yield _paragraph(_Place(f"{article.name}, paragraph {number}", values))
+        yield _paragraph(article.part(f"paragraph {number}", values))
 
 
-def _paragraph(place: _Place) -> Paragraph:
+def _paragraph(place: JsonObject) -> Paragraph:
     return Paragraph(
         place.text("context", "context_text"),
         tuple(
-            _question(_Place(f"{place.name}, question {number}", values))
+            _question(place.part(f"question {number}", values))
             for number, values in enumerate(place.list("qas"), 1)
         ),
         place.name,
     )
 
 
-def _question(place: _Place) -> Question:
+def _question(place: JsonObject) -> Question:
     key = place.get(("id", "query_id"), (str, int), "text or a number")
-    place = _Place(f"{place.name} ({key})", place.values)
+    place = JsonObject(f"{place.name} ({key})", place.values, place.hint)
     is_impossible = None
     if "is_impossible" in place.values:
         is_impossible = place.get(("is_impossible",), bool, "true or false")
     answers = []
     if "answers" in place.values:
         answers = [
-            _answer(f"{place.name}, answer {number}", values)
+            _answer(place, f"answer {number}", values)
             for number, values in enumerate(place.list("answers"), 1)
         ]
     return Question(
@@ -158,60 +146,13 @@ def _question(place: _Place) -> Question:
     )
 
 
-def _answer(name: str, values: Any) -> Answer:
+def _answer(question: JsonObject, name: str, values: Any) -> Answer:
     if isinstance(values, str):
         return Answer(values, None)
-    place = _Place(name, values)
+    place = question.part(name, values)
     start = None
     if "answer_start" in place.values:
         start = place.get(("answer_start",), int, "a number")
         # CMRC 2018 says -1 where its makers did not find the answer.
         start = None if start < 0 else start
     return Answer(place.text("text"), start)
-
-
-class _Place:
-    """An object of the file, and what messages call it."""
-
-    def __init__(self, name: str, values: Any) -> None:
-        if not isinstance(values, Mapping):
-            raise UserError(
-                f"{name} must be an object. Received: {_kind(values)}"
-            )
-        self.name, self.values = name, values
-
-    def text(self, *keys: str) -> str:
-        """The text under the first of the keys that is there."""
-        return self.get(keys, str, "text")
-
-    def list(self, key: str) -> list[Any]:
-        """The list under a key."""
-        return self.get((key,), list, "a list")
-
-    def get(
-        self, keys: tuple[str, ...], kind: type | tuple[type, ...], wanted: str
-    ) -> Any:
-        """The value under the first of the keys that is there."""
-        for key in keys:
-            if key not in self.values:
-                continue
-            value = self.values[key]
-            # To Python, true is a number.
-            if isinstance(value, kind) and (
-                kind is bool or not isinstance(value, bool)
-            ):
-                return value
-            raise UserError(
-                f"{self.name}: {key!r} must be {wanted}. Received: "
-                f"{_kind(value)}"
-            )
-        raise UserError(
-            f"{self.name}: the key {' or '.join(map(repr, keys))} is missing. "
-            f"Keys found: {', '.join(map(repr, self.values)) or 'none'}. Is "
-            "this SQuAD, CMRC 2018 or DRCD data?"
-        )
-
-
-def _kind(value: Any) -> str:
-    names = {dict: "an object", list: "a list", type(None): "null"}
-    return names.get(type(value)) or json.dumps(value)[:40]

@@ -167,7 +167,7 @@ def test_examples_stream(monkeypatch, write, tmp_path):
         __next__ = readline
 
     monkeypatch.setattr(
-        "modeling.tasks.classification.tables.open_file",
+        "modeling.tasks.tables.open_file",
         lambda _: Counting(path),
     )
     own = OwnData(text_a="text", label="label")

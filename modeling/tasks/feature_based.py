@@ -1,0 +1,60 @@
+"""The feature-based way: what stands on an encoder that is not trained."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from modeling.errors import UserError
+from modeling.network.layer_mix import COMBINE
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureBased:
+    """Layers of a frozen encoder under a small network (paper, section 5.3).
+
+    Attributes:
+      layers: the encoder's blocks, 0 the first and -1 the last; "embeddings"
+        for what is below them.
+      combine: "concat", "sum", or "weighted" by learned weights.
+      lstm_layers: of a BiLSTM; 0: none.
+      lstm_size: of its outputs; 0: the encoder's.
+
+    Raises:
+      UserError: a value out of range.
+    """
+
+    layers: tuple[int | str, ...] = (-1, -2, -3, -4)
+    combine: str = "concat"
+    lstm_layers: int = 0
+    lstm_size: int = 0
+
+    def __post_init__(self) -> None:
+        if self.combine not in COMBINE:
+            raise UserError(
+                f"combine must be one of {', '.join(COMBINE)}. Received: "
+                f"{self.combine!r}"
+            )
+        if not self.layers:
+            raise UserError("layers is empty: name at least one layer.")
+        if self.lstm_layers < 0 or self.lstm_size < 0 or self.lstm_size % 2:
+            raise UserError(
+                "A BiLSTM has layers, or 0 for none, and an even size, half "
+                f"for each direction. Received: lstm_layers={self.lstm_layers},"
+                f" lstm_size={self.lstm_size}"
+            )
+
+    def check(self, num_hidden_layers: int) -> None:
+        """Checks that an encoder has the layers.
+
+        Raises:
+          UserError: it has not.
+        """
+        for layer in self.layers:
+            if layer == "embeddings":
+                continue
+            if not -num_hidden_layers <= layer < num_hidden_layers:
+                raise UserError(
+                    f"layers: {layer} is out of range: the encoder has "
+                    f"{num_hidden_layers} blocks, numbered 0 to "
+                    f"{num_hidden_layers - 1} or -{num_hidden_layers} to -1."
+                )
