@@ -220,8 +220,10 @@ def _task(
 
 def _try(session: TrainingSession, records: PretrainingInput) -> None:
     options = _training_options(session)
-    records.log_padding()
-    for name, value in session.dry_run(records.training, options).items():
+    with records.told_errors():
+        records.log_padding()
+        report = session.dry_run(records.training, options)
+    for name, value in report.items():
         logging.info("%s: %s", name, f"{value:,.6g}")
     logging.info("All is well. Nothing was written.")
 
@@ -237,25 +239,27 @@ def _train_and_evaluate(
     log = _run_log(session, records)
 
     def evaluate(step: int) -> dict[str, float]:
-        return session.evaluate(
-            lambda share: eval_records.evaluation(
-                share, common_flags.given("max_eval_steps")
-            ),
-            flags.FLAGS.eval_batch_size,
-            step,
-            log,
-        )
+        with eval_records.told_errors():
+            return session.evaluate(
+                lambda share: eval_records.evaluation(
+                    share, common_flags.given("max_eval_steps")
+                ),
+                flags.FLAGS.eval_batch_size,
+                step,
+                log,
+            )
 
     if _DO_TRAIN.value:
         options = _training_options(session)
-        records.log_padding()
-        outcome = session.train(
-            records.training,
-            options,
-            records.settings(),
-            lambda step: not evaluate(step),
-            log,
-        )
+        with records.told_errors():
+            records.log_padding()
+            outcome = session.train(
+                records.training,
+                options,
+                records.settings(),
+                lambda step: not evaluate(step),
+                log,
+            )
         if not outcome.interrupted:
             session.export()
     else:

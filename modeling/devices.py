@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 
 import tensorflow as tf
@@ -126,23 +127,43 @@ def _local_devices() -> list[str]:
     raise UserError("TensorFlow finds no device on this machine.")
 
 
+_TF_CONFIG_EXAMPLE = (
+    '{"cluster": {"worker": ["host1:12345", "host2:12345"]}, '
+    '"task": {"type": "worker", "index": 0}}'
+)
+
+
 def _connect_hosts() -> tf.distribute.Strategy:
-    if not os.environ.get("TF_CONFIG"):
-        raise UserError(
-            "--distribution=multi_worker needs the environment variable "
-            "TF_CONFIG, which lists the hosts and says which one this is, as "
-            'in {"cluster": {"worker": ["host1:12345", "host2:12345"]}, '
-            '"task": {"type": "worker", "index": 0}}.'
-        )
+    _check_tf_config(os.environ.get("TF_CONFIG"))
     try:
         resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
-        resolver.cluster_spec().as_dict()
         return tf.distribute.MultiWorkerMirroredStrategy(resolver)
-    except (ValueError, KeyError, TypeError, tf.errors.OpError) as error:
+    except (ValueError, TypeError, tf.errors.OpError) as error:
         raise UserError(
             f"Cannot connect to the hosts that TF_CONFIG lists: {error}. "
             f"Received: {os.environ['TF_CONFIG']}"
         ) from error
+
+
+def _check_tf_config(text: str | None) -> None:
+    if not text:
+        raise UserError(
+            "--distribution=multi_worker needs the environment variable "
+            "TF_CONFIG, which lists the hosts and says which one this is, as "
+            f"in {_TF_CONFIG_EXAMPLE}."
+        )
+    try:
+        config = json.loads(text)
+        task = config["task"]
+        host = config["cluster"][task["type"]][int(task["index"])]
+        is_right = isinstance(host, str) and ":" in host
+    except (ValueError, KeyError, TypeError, IndexError):
+        is_right = False
+    if not is_right:
+        raise UserError(
+            "TF_CONFIG must be JSON with a cluster and this host's task in it, "
+            f"as in {_TF_CONFIG_EXAMPLE}. Received: {text}"
+        )
 
 
 def connect_tpu(tpu: Tpu) -> tf.distribute.TPUStrategy:

@@ -25,14 +25,19 @@ class Pretrained(NamedTuple):
     """What a job needs to know before it builds a network.
 
     Attributes:
-      checkpoint: the opened checkpoint; nothing of it is read yet.
+      checkpoint: the opened checkpoint, of which nothing is read yet; None
+        where none was named.
       config: the network's sizes.
       tokenizer: as the model was trained with.
+      vocabulary: its file: name beside an exported model -> path.
+      do_lower_case: its case.
     """
 
-    checkpoint: CheckpointReader
+    checkpoint: CheckpointReader | None
     config: BertConfig
     tokenizer: Tokenizer
+    vocabulary: dict[str, str]
+    do_lower_case: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +47,8 @@ class PretrainedFiles:
     Only the checkpoint is needed: what is not named is looked for beside it.
 
     Attributes:
-      init_checkpoint: anything that `open_checkpoint` takes.
+      init_checkpoint: anything that `open_checkpoint` takes; None for a model
+        that begins with random weights, whose other files are then named.
       bert_config_file: Google's `bert_config.json` or Hugging Face's
         `config.json`.
       vocab_file: WordPiece vocabulary.
@@ -51,7 +57,7 @@ class PretrainedFiles:
       strip_accents: None: as `do_lower_case`.
     """
 
-    init_checkpoint: str
+    init_checkpoint: str | None = None
     bert_config_file: str | None = None
     vocab_file: str | None = None
     spm_model_file: str | None = None
@@ -65,10 +71,13 @@ class PretrainedFiles:
           UserError: a file is missing or unreadable, or the case contradicts
             the checkpoint's name.
         """
-        checkpoint = open_checkpoint(self.init_checkpoint)
+        checkpoint = None
+        if self.init_checkpoint is not None:
+            checkpoint = open_checkpoint(self.init_checkpoint)
         config = self._config(checkpoint)
         do_lower_case = self._case(checkpoint)
-        validate_case_matches_checkpoint(do_lower_case, checkpoint.path)
+        if checkpoint is not None:
+            validate_case_matches_checkpoint(do_lower_case, checkpoint.path)
         vocab_file, spm_model_file = self._vocabulary(checkpoint)
         tokenizer = load_tokenizer(
             vocab_file, spm_model_file, do_lower_case, self.strip_accents
@@ -76,11 +85,17 @@ class PretrainedFiles:
         mismatch = describe_case_mismatch(do_lower_case, tokenizer.vocab)
         if mismatch is not None:
             logging.warning("%s", mismatch)
-        return Pretrained(checkpoint, config, tokenizer)
+        path = vocab_file or spm_model_file
+        name = "vocab.txt" if vocab_file else os.path.basename(path)
+        return Pretrained(
+            checkpoint, config, tokenizer, {name: path}, do_lower_case
+        )
 
-    def _config(self, checkpoint: CheckpointReader) -> BertConfig:
+    def _config(self, checkpoint: CheckpointReader | None) -> BertConfig:
         if self.bert_config_file:
             return BertConfig.from_json_file(self.bert_config_file)
+        if checkpoint is None:
+            raise UserError("Give --bert_config_file or --init_checkpoint.")
         if checkpoint.config is None:
             raise UserError(
                 f"There is no config beside {checkpoint.path}. Give "
@@ -89,10 +104,14 @@ class PretrainedFiles:
         return checkpoint.config
 
     def _vocabulary(
-        self, checkpoint: CheckpointReader
+        self, checkpoint: CheckpointReader | None
     ) -> tuple[str | None, str | None]:
         if self.vocab_file or self.spm_model_file:
             return self.vocab_file, self.spm_model_file
+        if checkpoint is None:
+            raise UserError(
+                "Give --vocab_file or --spm_model_file, or --init_checkpoint."
+            )
         if checkpoint.vocab_file is not None:
             return str(checkpoint.vocab_file), None
         if checkpoint.spm_model_file is not None:
@@ -102,7 +121,7 @@ class PretrainedFiles:
             "--vocab_file or --spm_model_file."
         )
 
-    def _case(self, checkpoint: CheckpointReader) -> bool:
+    def _case(self, checkpoint: CheckpointReader | None) -> bool:
         """The user's word, or that of the first file that has one."""
         if self.do_lower_case is not None:
             return self.do_lower_case
@@ -110,7 +129,7 @@ class PretrainedFiles:
             self.vocab_file,
             self.spm_model_file,
             self.bert_config_file,
-            checkpoint.path,
+            checkpoint.path if checkpoint else None,
         )
         for path in filter(None, near):
             if "://" in path:

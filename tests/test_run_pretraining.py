@@ -331,6 +331,18 @@ def test_users_mistakes_are_told(values, message, config_file, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_damage_in_the_middle_of_the_records_is_told(config_file, tmp_path):
+    records = tmp_path / "cut.tfrecord"
+    records.write_bytes(RECORDS.read_bytes()[:-100])
+    with pytest.raises(ValueError, match=r"cut\.tfrecord is damaged"):
+        run_main(
+            **_SMALL_RUN,
+            input_file=[str(records)],
+            output_dir=str(tmp_path / "out"),
+            bert_config_file=config_file,
+        )
+
+
 def test_mistakes_end_with_status_1_and_no_traceback(tmp_path):
     result = run_script(
         f"--input_file={RECORDS}",

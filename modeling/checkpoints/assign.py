@@ -50,7 +50,8 @@ def initialize_model(
       init_checkpoint: anything that `open_checkpoint` takes.
       vocab_size: of the tokenizer that will feed the model.
       expected_new: variables, or whole scopes, that the checkpoint need not
-        have: they are left as initialized without a warning.
+        have: they are left as initialized without a warning. With one, where
+        the checkpoint has them in another shape: it is of another task.
       allow_partial: lets the model use a part of the checkpoint's encoder, say
         its first layers, or a part of its word table.
 
@@ -64,7 +65,18 @@ def initialize_model(
     reader = open_checkpoint(init_checkpoint)
     variables = {variable.path: variable for variable in model.weights}
     shapes = {name: tuple(v.shape) for name, v in variables.items()}
-    report = compare(reader.path, shapes, reader.shapes)
+    theirs = dict(reader.shapes)
+    for name in [n for n in shapes if _is_below(n, expected_new)]:
+        if theirs.get(name, shapes[name]) != shapes[name]:
+            logging.warning(
+                "%s has %s for another task, of shape %s instead of %s: it "
+                "begins anew.",
+                reader.path,
+                name,
+                list(theirs.pop(name)),
+                list(shapes[name]),
+            )
+    report = compare(reader.path, shapes, theirs)
     new = [name for name in report.missing if _is_below(name, expected_new)]
 
     _check_vocabulary(vocab_size, reader, allow_partial)

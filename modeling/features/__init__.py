@@ -2,8 +2,9 @@
 
 from modeling.features.extractor import FeatureExtractor, LineFeatures
 from modeling.features.job import ExtractionJob, extract_features
-from modeling.features.options import FeatureOptions, parse_layers
+from modeling.features.options import FeatureOptions
 from modeling.features.shards import read_shards
+from modeling.network.layer_choice import parse_layers
 
 __all__ = [
     "ExtractionJob",

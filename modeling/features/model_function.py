@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from modeling.features.options import EMBEDDINGS, FeatureOptions
+from modeling.features.options import FeatureOptions
 from modeling.features.rows import Row
 from modeling.network import BertModel
+from modeling.network.layer_choice import EMBEDDINGS
 
 # Lengths that rows are padded to where shapes must be known in advance. Each
 # is compiled once.

@@ -5,16 +5,12 @@ from __future__ import annotations
 import dataclasses
 
 from modeling.errors import UserError
+from modeling.network.layer_choice import ALL, resolve_layers
 
 COMBINE = ("none", "concat", "sum", "mean", "weighted")
 POOLING = ("none", "cls", "pooled", "mean", "max")
 WORD_PIECES = ("all", "first", "mean")
 LONG_INPUTS = ("truncate", "windows")
-
-# The layer below the first block, which the original cannot reach.
-EMBEDDINGS = "embeddings"
-# It and every block, in order.
-ALL = "all"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,40 +112,7 @@ class FeatureOptions:
         Raises:
           UserError: a layer that the encoder does not have.
         """
-        layers = self.layers
-        if layers == (ALL,):
-            layers = (EMBEDDINGS, *range(num_hidden_layers))
-        for layer in layers:
-            if layer == EMBEDDINGS or self.pooling == "pooled":
-                continue
-            if not -num_hidden_layers <= layer < num_hidden_layers:
-                raise UserError(
-                    f"layers: {layer} is out of range: the encoder has "
-                    f"{num_hidden_layers} blocks, numbered 0 to "
-                    f"{num_hidden_layers - 1} or -{num_hidden_layers} to -1."
-                )
+        if self.pooling == "pooled" and self.layers != (ALL,):
+            return self
+        layers = resolve_layers(self.layers, num_hidden_layers)
         return dataclasses.replace(self, layers=layers)
-
-
-def parse_layers(text: str) -> tuple[int | str, ...]:
-    """Reads `--layers`: numbers and "embeddings", or "all".
-
-    Raises:
-      UserError: anything else.
-    """
-    names = [name.strip() for name in text.split(",")]
-    if names == [ALL]:
-        return (ALL,)
-    layers: list[int | str] = []
-    for name in names:
-        if name == EMBEDDINGS:
-            layers.append(name)
-            continue
-        try:
-            layers.append(int(name))
-        except ValueError:
-            raise UserError(
-                f'layers: {name!r} is neither a number nor "{EMBEDDINGS}"; '
-                f'"{ALL}" stands alone. Received: {text!r}'
-            ) from None
-    return tuple(layers)

@@ -8,7 +8,6 @@ sentences', exactly.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
@@ -153,7 +152,7 @@ def log_likelihood(
     def step(carry: tuple, x: tuple) -> tuple[tuple, tuple]:
         alpha, path, before, seen = carry
         emission, here, is_word, begins = x
-        begins = _begins(begins, seen)
+        begins = _begins(layout, begins, seen)
         within = ops.logsumexp(alpha[:, :, None] + scores.transitions, axis=1)
         across = ops.logsumexp(alpha + scores.ends, axis=1, keepdims=True)
         moved = ops.where(begins, across + scores.starts, within)
@@ -204,7 +203,7 @@ def viterbi(emissions: Tensor, layout: Layout, scores: Scores) -> Tensor:
     def forward(carry: tuple, x: tuple) -> tuple[tuple, tuple]:
         best, _, seen = carry
         emission, is_word, begins = x
-        begins = _begins(begins, seen)
+        begins = _begins(layout, begins, seen)
         steps = ops.where(
             begins[:, :, None],
             (best + scores.ends)[:, :, None] + scores.starts,
@@ -249,6 +248,26 @@ def _flags(layout: Layout) -> tuple[Tensor, Tensor]:
     """Which positions are words, and which begin a sentence: bool [T, B, 1]"""
     mask = _by_time(ops.cast(layout.mask, "bool"))[:, :, None]
     if layout.begins is None:
-        # Each row's first word does.
-        return mask, ops.logical_not(_seen_before(mask))
+        return mask, mask
     return mask, _by_time(ops.cast(layout.begins, "bool"))[:, :, None]
+
+
+def _begins(layout: Layout, begins: Tensor, seen: Tensor) -> Tensor:
+    """Whether a sentence begins here, for rows that have shown words or not."""
+    return ops.logical_not(seen) if layout.begins is None else begins
+
+
+def _is_closed(layout: Layout) -> Tensor:
+    """Whether each row's last word ends a sentence: bool [B, 1]"""
+    mask = ops.cast(layout.mask, "int32")
+    if layout.closes is None:
+        return ops.ones_like(mask[:, :1], dtype="bool")
+    number = mask * (ops.arange(ops.shape(mask)[1], dtype="int32") + 1)
+    is_last = ops.equal(number, ops.max(number, axis=1, keepdims=True))
+    is_last = ops.logical_and(is_last, ops.cast(mask, "bool"))
+    closes = ops.logical_and(is_last, ops.cast(layout.closes, "bool"))
+    return ops.any(closes, axis=1, keepdims=True)
+
+
+def _none_seen(emissions: Tensor) -> Tensor:
+    return ops.zeros_like(emissions[:, 0, :1], dtype="bool")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+
 from modeling.config import BertConfig
 from modeling.network.base import ConfiguredModel
 from modeling.network.dropout import Seed

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,6 +24,7 @@ from modeling.records import (
     vocabulary_digest,
 )
 from modeling.records.packing import Packing
+from modeling.records.parsing import input_error
 from modeling.records.reading import (
     evaluation_dataset,
     padding_share,
@@ -211,6 +213,21 @@ class PretrainingInput:
             max_batches=max_batches,
             mask=self.mask,
         )
+
+    @contextlib.contextmanager
+    def told_errors(self) -> Iterator[None]:
+        """A `with` block in which damaged records are told as such.
+
+        Raises:
+          UserError: a file is damaged, or a record that was read does not fit.
+        """
+        try:
+            yield
+        except tf.errors.OpError as error:
+            told = input_error(error, self.source)
+            if told is None:
+                raise
+            raise told from error
 
     def log_padding(self) -> None:
         """Tells how much of the rows is padding, packed and not."""

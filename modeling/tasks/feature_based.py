@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from modeling.errors import UserError
+from modeling.network.layer_choice import resolve_layers
 from modeling.network.layer_mix import COMBINE
 
 
@@ -14,7 +15,7 @@ class FeatureBased:
 
     Attributes:
       layers: the encoder's blocks, 0 the first and -1 the last; "embeddings"
-        for what is below them.
+        for what is below them; or "all" alone.
       combine: "concat", "sum", or "weighted" by learned weights.
       lstm_layers: of a BiLSTM; 0: none.
       lstm_size: of its outputs; 0: the encoder's.
@@ -43,18 +44,11 @@ class FeatureBased:
                 f" lstm_size={self.lstm_size}"
             )
 
-    def check(self, num_hidden_layers: int) -> None:
-        """Checks that an encoder has the layers.
+    def resolve(self, num_hidden_layers: int) -> FeatureBased:
+        """The same for an encoder of so many blocks: "all" spelt out.
 
         Raises:
-          UserError: it has not.
+          UserError: a layer that the encoder does not have.
         """
-        for layer in self.layers:
-            if layer == "embeddings":
-                continue
-            if not -num_hidden_layers <= layer < num_hidden_layers:
-                raise UserError(
-                    f"layers: {layer} is out of range: the encoder has "
-                    f"{num_hidden_layers} blocks, numbered 0 to "
-                    f"{num_hidden_layers - 1} or -{num_hidden_layers} to -1."
-                )
+        layers = resolve_layers(self.layers, num_hidden_layers)
+        return dataclasses.replace(self, layers=layers)

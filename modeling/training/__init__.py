@@ -7,13 +7,11 @@ from modeling.training.inputs import Share, check_batch_size
 from modeling.training.loop import LoopOptions
 from modeling.training.model_files import ModelFiles
 from modeling.training.optimizers import OptimizerOptions
+from modeling.training.options import TrainingOptions
+from modeling.training.prediction import Predictor
 from modeling.training.run_log import RunLog
 from modeling.training.schedules import Schedule
-from modeling.training.session import (
-    Outcome,
-    TrainingOptions,
-    TrainingSession,
-)
+from modeling.training.session import Outcome, TrainingSession
 from modeling.training.step import StepOptions
 from modeling.training.task import Task
 
@@ -23,6 +21,7 @@ __all__ = [
     "ModelFiles",
     "OptimizerOptions",
     "Outcome",
+    "Predictor",
     "RunLog",
     "Schedule",
     "Share",

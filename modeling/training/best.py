@@ -38,6 +38,10 @@ class BestScore:
             return None
         return max(sorted(self._scores), key=self._scores.__getitem__)
 
+    def knows(self, step: int) -> bool:
+        """Whether the weights of a step have been scored."""
+        return step in self._scores
+
     def add(self, step: int, score: float) -> bool:
         """Takes note of a score, the higher the better.
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -20,57 +19,19 @@ from modeling.devices import is_chief, num_hosts
 from modeling.progress import Phases, Progress
 from modeling.training.evaluation import Evaluator
 from modeling.training.inputs import Share, deal, distribute
-from modeling.training.loop import Hooks, LoopOptions, Trainer
+from modeling.training.loop import Hooks, Trainer
 from modeling.training.model_files import ModelFiles
-from modeling.training.optimizers import Optimizer, OptimizerOptions
+from modeling.training.optimizers import Optimizer
+from modeling.training.options import TrainingOptions
 from modeling.training.prediction import Predictor
 from modeling.training.run_log import RunLog
-from modeling.training.schedules import Schedule
 from modeling.training.settings import check_settings, write_settings
 from modeling.training.state import Restored, TrainingState, read
-from modeling.training.step import StepOptions, TrainStep
+from modeling.training.step import TrainStep
 from modeling.training.stop import StopRequest
 from modeling.training.task import Task
 
 MakeDataset = Callable[[Share, np.ndarray], tf.data.Dataset]
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainingOptions:
-    """How a task is trained, whatever it is.
-
-    Attributes:
-      schedule, optimizer, step, loop: see there.
-      batch_size: rows of a global batch.
-      keep_checkpoints: how many to keep; 0: all.
-      max_seconds: time allowed; None: no limit.
-      allow_changed_settings: whether a training may go on with others.
-    """
-
-    schedule: Schedule
-    optimizer: OptimizerOptions
-    step: StepOptions
-    loop: LoopOptions
-    batch_size: int
-    keep_checkpoints: int = 5
-    max_seconds: float | None = None
-    allow_changed_settings: bool = False
-
-    def settings(self, strategy: tf.distribute.Strategy) -> dict[str, Any]:
-        """What of this shapes the weights, as JSON values."""
-        return {
-            **_prefixed("schedule", dataclasses.asdict(self.schedule)),
-            **_prefixed("optimizer", dataclasses.asdict(self.optimizer)),
-            "train_batch_size": self.batch_size,
-            "seed": self.step.seed,
-            "loss_scale": self.step.loss_scale,
-            # Dropout masks and the hosts' data follow from these.
-            "gradient_accumulation_steps": (
-                self.step.gradient_accumulation_steps
-            ),
-            "replicas": strategy.num_replicas_in_sync,
-            "hosts": num_hosts(strategy),
-        }
 
 
 class Outcome(NamedTuple):
@@ -102,6 +63,8 @@ class TrainingSession:
       init_checkpoint: anything that `open_checkpoint` takes, or None.
       xla: whether XLA compiles evaluation.
       trainable: whether to train the variable of a path; None: all.
+      expected_new: variables, or whole scopes, that `init_checkpoint` need not
+        have.
     """
 
     def __init__(
@@ -115,6 +78,7 @@ class TrainingSession:
         init_checkpoint: str | None = None,
         xla: bool = False,
         trainable: Callable[[str], bool] | None = None,
+        expected_new: Sequence[str] = (),
     ) -> None:
         self.task, self.strategy, self.output_dir = task, strategy, output_dir
         self.phases = Phases()
@@ -122,6 +86,7 @@ class TrainingSession:
         self._init_checkpoint = init_checkpoint
         self._xla = xla
         self._trainable = trainable or (lambda path: True)
+        self._expected_new = tuple(expected_new)
         with self.phases.phase("model"), strategy.scope():
             keras.utils.set_random_seed(seed)
             self.model = task.build_model()
@@ -137,6 +102,29 @@ class TrainingSession:
         """Predicts with the weights as they are."""
         return Predictor(self.task, self.model, self.strategy, self._xla)
 
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether a training in the output directory has saved anything."""
+        return bool(TrainingState(self.output_dir, {}).checkpoints())
+
+    def remove_checkpoints(self) -> None:
+        """Removes what training would go on from."""
+        TrainingState(self.output_dir, {}).remove_all()
+
+    def check_settings(
+        self, options: TrainingOptions, settings: Mapping[str, Any]
+    ) -> None:
+        """Compares with the settings that training began with, if it has.
+
+        Raises:
+          UserError: they differ, and `options` do not allow it.
+        """
+        check_settings(
+            self.output_dir,
+            {**options.settings(self.strategy), **settings},
+            options.allow_changed_settings,
+        )
+
     def initialize(self) -> int:
         """Loads weights alone; returns the step that they are of."""
         with self.strategy.scope():
@@ -146,7 +134,7 @@ class TrainingSession:
         if restored is not None:
             logging.info("Weights of %s", restored.prefix)
         elif self._init_checkpoint:
-            initialize_model(self.model, self._init_checkpoint)
+            self._read_init_checkpoint()
         else:
             logging.warning(
                 "There is no checkpoint in %s and no --init_checkpoint: the "
@@ -366,13 +354,20 @@ class TrainingSession:
         if restored is not None:
             log.event("resumed", restored.step, checkpoint=restored.prefix)
         elif self._init_checkpoint:
-            initialize_model(self.model, self._init_checkpoint)
+            self._read_init_checkpoint()
         if chief:
             write_settings(self.output_dir, settings)
         if restored is None:
             hosts = num_hosts(self.strategy)
             restored = Restored("", 0, np.zeros((hosts, 3), np.int64))
         return restored
+
+    def _read_init_checkpoint(self) -> None:
+        initialize_model(
+            self.model,
+            self._init_checkpoint,
+            expected_new=self._expected_new,
+        )
 
     def _row_of_this_host(self, positions: np.ndarray) -> np.ndarray:
         hosts = num_hosts(self.strategy)
@@ -392,7 +387,3 @@ def peak_memory() -> float:
     import resource
 
     return 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
-def _prefixed(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"{prefix}.{name}": value for name, value in values.items()}

@@ -116,6 +116,10 @@ class TrainingState:
             if _UNFINISHED.match(name):
                 tf.io.gfile.remove(os.path.join(self._directory, name))
 
+    def remove_all(self) -> None:
+        """Removes every checkpoint."""
+        self._remove({*self._steps()})
+
     def _read(self, prefix: str) -> dict[str, np.ndarray]:
         try:
             reader = GoogleReader(prefix)
@@ -153,7 +157,9 @@ class TrainingState:
         wrong = [step for step in steps if step > newest]
         kept = [step for step in steps if step <= newest]
         old = kept[: -self._keep] if self._keep else []
-        gone = {*wrong, *old}
+        self._remove({*wrong, *old})
+
+    def _remove(self, gone: set[int]) -> None:
         # The index goes first: without it a checkpoint is not there.
         names = [n for n in self._files() if _step_of(n) in gone]
         for name in sorted(names, key=lambda n: not n.endswith(".index")):

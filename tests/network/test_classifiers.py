@@ -128,9 +128,7 @@ def test_bilstm_skips_padding_in_both_directions():
 )
 @pytest.mark.parametrize("lengths", [[4, 6], [[6, 3], [5, 0]]])
 def test_kept_features_give_the_same_logits(options, lengths):
-    model = FeatureClassifier(
-        CONFIG, 3, **{"layers": (-1, -2), **options}
-    )
+    model = FeatureClassifier(CONFIG, 3, **{"layers": (-1, -2), **options})
     features = inputs(lengths)
     expected = run(model, features)
     hidden = ops.convert_to_numpy(model.encode(features))

@@ -61,7 +61,9 @@ class ClassificationTask:
                 pooling=self.pooling,
                 use_one_hot_embeddings=self.use_one_hot_embeddings,
                 dtype=self.policy,
-                **dataclasses.asdict(self.feature_based),
+                **dataclasses.asdict(
+                    self.feature_based.resolve(self.config.num_hidden_layers)
+                ),
             )
         return BertClassifier(
             self.config,

@@ -1,0 +1,84 @@
+"""Setup: what all trainings and predictions of a call have in common."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from modeling.finetuning.start import Start
+from modeling.training import BestScore, Task, TrainingSession
+
+# Beside `bert_model.ckpt`, which takes its weights when training ends.
+BEST_MODEL = "best_model.ckpt"
+_MODEL = "bert_model.ckpt"
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    """A task on its devices.
+
+    Attributes:
+      task: what is learned.
+      start: config, tokenizer and their files.
+      strategy: the devices.
+      output_dir: of all files.
+      init_checkpoint: weights to begin with, or None.
+      xla: whether XLA compiles the network.
+      trainable: told the path of a variable, whether it is trained; None: all
+        are.
+      head: variables, or whole scopes, that `init_checkpoint` need not have.
+    """
+
+    task: Task
+    start: Start
+    strategy: tf.distribute.Strategy
+    output_dir: str
+    init_checkpoint: str | None = None
+    xla: bool = False
+    trainable: Callable[[str], bool] | None = None
+    head: tuple[str, ...] = ("output_weights", "output_bias")
+
+    def session(
+        self, directory: str | None = None, seed: int = 0
+    ) -> TrainingSession:
+        """The model, with weights that nothing has been read into.
+
+        Args:
+          directory: of its files, instead of `output_dir`.
+          seed: of the random initializer.
+        """
+        return TrainingSession(
+            self.task,
+            self.strategy,
+            directory or self.output_dir,
+            self.start.model_files,
+            seed=seed,
+            init_checkpoint=self.init_checkpoint,
+            xla=self.xla,
+            trainable=self.trainable,
+            expected_new=self.head,
+        )
+
+    def trained_session(self) -> tuple[TrainingSession, int]:
+        """The trained model, and the step of its weights.
+
+        Those are, in this order: the best that a training has found, its
+        newest checkpoint, the model that it has written, `init_checkpoint`.
+        """
+        session = self.session()
+        best = BestScore(self.output_dir).step
+        if best is not None and self._has(BEST_MODEL):
+            session.load(BEST_MODEL)
+            return session, best
+        if session.has_checkpoint or not self._has(_MODEL):
+            return session, session.initialize()
+        session.load(_MODEL)
+        return session, 0
+
+    def _has(self, name: str) -> bool:
+        return tf.io.gfile.exists(
+            os.path.join(self.output_dir, f"{name}.index")
+        )
