@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent import futures
 from typing import Any, TypeVar
 
+from modeling.errors import UserError
+
 _Item = TypeVar("_Item")
 
 
@@ -51,6 +53,9 @@ class Workers:
 
         Items are taken, and results kept, only as far as needed to keep every
         process at work. An exception in a process is raised here.
+
+        Raises:
+          UserError: a process was killed.
         """
         if self._executor is None:
             for item in items:
@@ -59,16 +64,30 @@ class Workers:
         pending: collections.deque[tuple[_Item, futures.Future]]
         pending = collections.deque()
         for item in items:
-            pending.append((item, self._executor.submit(_call, name, item)))
+            pending.append((item, self._submit(name, item)))
             # One in work and one waiting for every process.
             if len(pending) >= 2 * self._num_workers:
                 yield _finished(*pending.popleft())
         while pending:
             yield _finished(*pending.popleft())
 
+    def _submit(self, name: str, item: Any) -> futures.Future:
+        try:
+            return self._executor.submit(_call, name, item)
+        except futures.process.BrokenProcessPool as error:
+            broken: futures.Future = futures.Future()
+            broken.set_exception(error)
+            return broken
+
 
 def _finished(item: _Item, future: futures.Future) -> tuple[_Item, Any]:
-    return item, future.result()
+    try:
+        return item, future.result()
+    except futures.process.BrokenProcessPool as error:
+        raise UserError(
+            "A worker process was killed, perhaps because memory ran out. Run "
+            "the command again with fewer processes (--num_workers)."
+        ) from error
 
 
 _known: Mapping[str, Callable[[Any], Any]]

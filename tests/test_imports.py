@@ -23,7 +23,7 @@ _ALLOWED = {
     "output_files": set(),
     "progress": set(),
     "text_files": {"errors"},
-    "workers": set(),
+    "workers": {"errors"},
     "devices": {"errors"},
     "network": _LEAVES,
     "tokenization": _LEAVES,

@@ -191,7 +191,11 @@ class FineTuning:
     def _train_watched(self, begun: _Begun, log: RunLog) -> Outcome:
         """Trains with evaluations, and takes the best weights at the end."""
         session = begun.session
-        best = BestScore(session.output_dir, self.recipe.patience)
+        best = BestScore(
+            session.output_dir,
+            self.recipe.patience,
+            resume=session.has_checkpoint,
+        )
 
         def watch(step: int) -> bool:
             results = self._evaluate(session, step, log)

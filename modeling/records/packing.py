@@ -38,8 +38,8 @@ class Packing:
     """How instances are packed.
 
     Attributes:
-      window: consecutive records that are packed together; more fill the rows
-        better, up to a few hundred.
+      window: consecutive records that are packed together; more of them fill
+        the rows better, and are packed again by a training that goes on.
       max_instances: the most in a row.
     """
 

@@ -20,13 +20,16 @@ class BestScore:
       directory: where they are written.
       patience: evaluations without a better score after which training ends;
         0: never.
+      resume: whether scores of an earlier run count.
     """
 
-    def __init__(self, directory: str, patience: int = 0) -> None:
+    def __init__(
+        self, directory: str, patience: int = 0, resume: bool = True
+    ) -> None:
         self._path = os.path.join(directory, _FILE)
         self._patience = patience
         self._scores: dict[int, float] = {}
-        if tf.io.gfile.exists(self._path):
+        if resume and tf.io.gfile.exists(self._path):
             with tf.io.gfile.GFile(self._path) as file:
                 values: dict[str, Any] = json.loads(file.read())
             self._scores = {int(k): v for k, v in values["scores"].items()}

@@ -136,6 +136,21 @@ class ClassificationTask:
         losses = self._losses(logits, features["targets"])
         return {"outputs": outputs, "losses": losses}
 
+    @property
+    def keeps_tokens(self) -> bool:
+        """Whether `encode` gives vectors of tokens, for a BiLSTM."""
+        return bool(self.feature_based and self.feature_based.lstm_layers)
+
+    def encode(self, model: FeatureClassifier, features: Features) -> tf.Tensor:
+        """What the frozen encoder tells, see `FeatureClassifier.encode`."""
+        return model.encode(_inputs(features))
+
+    def encoding(self) -> dict[str, Any]:
+        """What shapes `encode` beside weights, as JSON values."""
+        layers = self.feature_based.resolve(self.config.num_hidden_layers)
+        pooling = None if self.keeps_tokens else self.pooling
+        return {"layers": layers.layers, "pooling": pooling}
+
     def _losses(self, logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         """[B, labels] and [B(, labels)] -> float32 [B]"""
         logits = tf.cast(logits, tf.float32)

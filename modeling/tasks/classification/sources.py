@@ -1,0 +1,182 @@
+"""Where a job's examples come from: a table row, own data, a processor."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable
+from typing import Protocol
+
+from modeling.errors import UserError
+from modeling.tasks.classification.data_set import DataSet
+from modeling.tasks.classification.examples import DataProcessor, InputExample
+from modeling.tasks.classification.labels import Kind, Labels, collect_labels
+from modeling.tasks.classification.own_data import OwnData
+from modeling.tasks.classification.predictions import submission_name
+from modeling.tasks.classification.reading import read_split
+
+
+class ExampleSource(Protocol):
+    """The examples of a data set, by split.
+
+    Attributes:
+      name: for people.
+      kind: of the labels.
+      metrics: names of those that count.
+    """
+
+    name: str
+    kind: Kind
+    metrics: tuple[str, ...]
+
+    def splits(self, role: str) -> list[str]:
+        """The splits of "train", "dev" or "test" whose files are there."""
+
+    def labels(self) -> Labels:
+        """The labels that are learned; may read the training set."""
+
+    def read(self, split: str, labels: Labels | None) -> Iterable[InputExample]:
+        """The examples of a split, read anew at each iteration.
+
+        Args:
+          split: "train", "dev", "test" or another of `splits`.
+          labels: those of the model; None where they are not known yet.
+        """
+
+    def submission(self, split: str) -> str | None:
+        """GLUE's name for the predictions of a split."""
+
+    def save(self, directory: str) -> None:
+        """Keeps with the model what reading more of the same data needs."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TableSource:
+    """A data set of the table, or data of one's own.
+
+    Attributes:
+      data_set: how its files are read.
+      data_dir: where they are.
+      own: what the data set stands for; None: a row of the table.
+    """
+
+    data_set: DataSet
+    data_dir: str
+    own: OwnData | None = None
+
+    @classmethod
+    def of_own_data(cls, own: OwnData, data_dir: str) -> TableSource:
+        """Fills in columns that the user did not name."""
+        own = own.with_guesses(data_dir)
+        return cls(own.data_set(), data_dir, own)
+
+    @property
+    def name(self) -> str:
+        return self.data_set.name
+
+    @property
+    def kind(self) -> Kind:
+        return self.data_set.kind
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        return self.data_set.metrics
+
+    def splits(self, role: str) -> list[str]:
+        found = []
+        for split in self.data_set.files:
+            if split == role or split.startswith(f"{role}_"):
+                try:
+                    self.data_set.find_file(self.data_dir, split)
+                    found.append(split)
+                except UserError:
+                    continue
+        return found
+
+    def labels(self) -> Labels:
+        if self.kind == "regression":
+            return Labels("regression")
+        if self.data_set.labels is not None:
+            return Labels(self.kind, self.data_set.labels)
+        return collect_labels(self.kind, self.read("train", None))
+
+    def read(self, split: str, labels: Labels | None) -> Iterable[InputExample]:
+        names = labels.names if labels is not None else None
+        return read_split(self.data_set, self.data_dir, split, names)
+
+    def submission(self, split: str) -> str | None:
+        return submission_name(self.data_set, split)
+
+    def save(self, directory: str) -> None:
+        if self.own is not None:
+            self.own.save(directory)
+
+
+@dataclasses.dataclass(frozen=True)
+class ProcessorSource:
+    """What a user's `DataProcessor` reads.
+
+    Attributes:
+      name: for people.
+      processor: see there.
+      data_dir: handed to it.
+    """
+
+    name: str
+    processor: DataProcessor
+    data_dir: str
+
+    kind: Kind = "classification"
+    metrics: tuple[str, ...] = ("accuracy",)
+
+    def splits(self, role: str) -> list[str]:
+        return [role]
+
+    def labels(self) -> Labels:
+        return Labels("classification", tuple(self.processor.get_labels()))
+
+    def read(self, split: str, labels: Labels | None) -> Iterable[InputExample]:
+        read = {
+            "train": self.processor.get_train_examples,
+            "dev": self.processor.get_dev_examples,
+            "test": self.processor.get_test_examples,
+        }
+        return read[split](self.data_dir)
+
+    def submission(self, split: str) -> str | None:
+        return None
+
+    def save(self, directory: str) -> None:
+        pass
+
+
+def prediction_source(
+    source: ExampleSource, path: str, labels: Labels
+) -> TableSource:
+    """Reads a file, or "-" for standard input, for a model of the source.
+
+    Own data are read by their columns. Others need a header with `text_a`, and
+    for pairs `text_b`; lines of nothing but the texts need none.
+
+    Args:
+      source: of the model's training.
+      path: of the file.
+      labels: of the model.
+    """
+    own = getattr(source, "own", None)
+    if own is None:
+        columns = {"text_a": "text_a", "text_b": "", "label": "label"}
+        if _has_pairs(source):
+            columns["text_b"] = "text_b"
+        own = OwnData(labels.kind, labels=labels.names, **columns)
+    path = path if path == "-" else os.path.abspath(path)
+    own = dataclasses.replace(own, test_file=path)
+    return TableSource(own.data_set(), "", own)
+
+
+def _has_pairs(source: ExampleSource) -> bool:
+    data_set = getattr(source, "data_set", None)
+    if data_set is None:
+        return False
+    (file, *_) = data_set.files["train" if "train" in data_set.files else "dev"]
+    return file.columns.text_b is not None
