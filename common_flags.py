@@ -304,8 +304,19 @@ def training_options(
     strategy: tf.distribute.Strategy,
     num_train_steps: int,
     num_warmup_steps: int,
+    *,
+    learning_rate: float | None = None,
+    train_batch_size: int | None = None,
+    seed: int | None = None,
 ) -> TrainingOptions:
-    """The flags of `define_training_flags`, and of `define_device_flags`."""
+    """The flags of `define_training_flags`, and of `define_device_flags`.
+
+    Args:
+      strategy: the devices.
+      num_train_steps: of the whole training.
+      num_warmup_steps: of them.
+      learning_rate, train_batch_size, seed: instead of the flags.
+    """
     from modeling.devices import is_tpu
     from modeling.training import (
         LoopOptions,
@@ -317,13 +328,17 @@ def training_options(
     )
 
     accumulation = FLAGS.gradient_accumulation_steps
+    if learning_rate is None:
+        learning_rate = FLAGS.learning_rate
+    if train_batch_size is None:
+        train_batch_size = FLAGS.train_batch_size
     check_batch_size(
-        strategy, FLAGS.train_batch_size, "train_batch_size", accumulation
+        strategy, train_batch_size, "train_batch_size", accumulation
     )
     decay_steps = FLAGS.num_decay_steps
     return TrainingOptions(
         schedule=Schedule(
-            FLAGS.learning_rate,
+            learning_rate,
             num_train_steps,
             num_warmup_steps,
             FLAGS.lr_schedule,
@@ -338,7 +353,7 @@ def training_options(
             layer_decay=FLAGS.layer_decay,
         ),
         step=StepOptions(
-            seed=FLAGS.seed,
+            seed=FLAGS.seed if seed is None else seed,
             gradient_accumulation_steps=accumulation,
             xla=uses_xla(strategy),
             compiled_update=FLAGS.xla != "off" and not is_tpu(strategy),
@@ -355,7 +370,7 @@ def training_options(
             ),
             profile_steps=_profile_steps(),
         ),
-        batch_size=FLAGS.train_batch_size,
+        batch_size=train_batch_size,
         keep_checkpoints=FLAGS.keep_checkpoints,
         max_seconds=FLAGS.max_train_seconds,
         allow_changed_settings=FLAGS.allow_changed_settings,
@@ -486,6 +501,6 @@ def _make_help_complete(main: Callable[[list[str]], None]) -> None:
     """
     script = sys.modules[main.__module__]
     sys.modules["__main__"].__doc__ = script.__doc__
-    for module in (main.__module__, __name__):
+    for module in (main.__module__, "fine_tuning_flags", __name__):
         for flag in FLAGS.flags_by_module_dict().get(module, []):
             FLAGS.register_key_flag_for_module(sys.argv[0], flag)

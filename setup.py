@@ -9,6 +9,7 @@ SCRIPTS = [
     "create_pretraining_data",
     "extract_features",
     "learn_vocab",
+    "run_classifier",
     "run_pretraining",
 ]
 
@@ -23,7 +24,7 @@ setup(
     long_description_content_type="text/markdown",
     python_requires=">=3.10",
     packages=find_packages(include=["modeling", "modeling.*"]),
-    py_modules=["common_flags", *SCRIPTS],
+    py_modules=["common_flags", "fine_tuning_flags", *SCRIPTS],
     entry_points={
         "console_scripts": [
             f"bert-{name.replace('_', '-')} = {name}:run" for name in SCRIPTS

@@ -83,19 +83,27 @@ class Progress:
 
 
 class Phases:
-    """Adds up the seconds that each named phase takes, in order of meeting."""
+    """Adds up the seconds that each named phase takes, in order of meeting.
+
+    The time of a phase within another one is its own alone.
+    """
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = collections.defaultdict(float)
+        self._within: list[float] = []
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Times a `with` block; the same name may come again."""
         start = time.perf_counter()
+        self._within.append(0.0)
         try:
             yield
         finally:
-            self.seconds[name] += time.perf_counter() - start
+            seconds = time.perf_counter() - start
+            self.seconds[name] += seconds - self._within.pop()
+            if self._within:
+                self._within[-1] += seconds
 
     def __str__(self) -> str:
         return ", ".join(f"{k} {v:,.2f} s" for k, v in self.seconds.items())

@@ -36,9 +36,19 @@ _ALLOWED = {
     "tasks": _LEAVES
     | {"network", "records", "tokenization", "checkpoints", "pretrained"},
     "training": _LEAVES | {"records", "checkpoints", "devices"},
+    "finetuning": _LEAVES
+    | {
+        "checkpoints",
+        "devices",
+        "network",
+        "pretrained",
+        "tasks",
+        "tokenization",
+        "training",
+    },
     "serving": _LEAVES | {"tasks", "tokenization", "checkpoints", "pretrained"},
 }
-_SCRIPT_MAY = {"modeling", "common_flags"}
+_SCRIPT_MAY = {"modeling", "common_flags", "fine_tuning_flags"}
 SOURCES = sorted((ROOT / "modeling").rglob("*.py"))
 SCRIPTS = sorted(p for p in ROOT.glob("*.py") if p.name != "setup.py")
 

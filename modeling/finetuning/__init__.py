@@ -9,20 +9,18 @@ from modeling.finetuning.predicting import (
     predict_examples,
 )
 from modeling.finetuning.recipe import Recipe
+from modeling.finetuning.running import Job, Purpose, run_job
 from modeling.finetuning.setup import Setup
 from modeling.finetuning.start import Start, find_start
-from modeling.finetuning.trainer import (
-    Evaluation,
-    FineTuning,
-    Trained,
-)
+from modeling.finetuning.trainer import FineTuning, Trained
 from modeling.finetuning.trials import Grid, Trial, plan_trials
 
 __all__ = [
     "ChunkedPrediction",
-    "Evaluation",
     "FineTuning",
     "Grid",
+    "Job",
+    "Purpose",
     "Recipe",
     "Setup",
     "Start",
@@ -35,4 +33,5 @@ __all__ = [
     "plan_trials",
     "predict_chunks",
     "predict_examples",
+    "run_job",
 ]

@@ -235,9 +235,7 @@ def _write(
     write_json(os.path.join(directory, _DESCRIPTION), {"shape": kept.shape})
 
 
-def _without_padding(
-    hidden: np.ndarray, rows: int, length: int
-) -> np.ndarray:
+def _without_padding(hidden: np.ndarray, rows: int, length: int) -> np.ndarray:
     """[(windows,) length, L, D] -> [rows * length of the example, L, D]"""
     if hidden.ndim == 3:
         return hidden[:length]

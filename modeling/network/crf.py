@@ -134,6 +134,10 @@ def log_likelihood(
 ) -> Tensor:
     """Logarithm of the probability of tags.
 
+    Its gradient is that of a linear form: how often the tags occur, less how
+    often they are expected to. So no gradient is taken through a loop, which
+    XLA cannot compile for lengths that are not in the graph.
+
     Args:
       emissions: scores of every tag at every position: [B, T, K]
       tags: integers; any where the mask is 0: [B, T]
@@ -143,44 +147,18 @@ def log_likelihood(
     Returns:
       float32 [B]; 0 for rows without a word.
     """
-    emissions = ops.cast(emissions, "float32")
+    emissions = _by_time(ops.cast(emissions, "float32"))
     scores = _float32(scores)
     chosen = ops.one_hot(tags, emissions.shape[-1], dtype="float32")
-
-    # Both the tags' own score and that of all tags are sums over paths: the
-    # first over one path only.
-    def step(carry: tuple, x: tuple) -> tuple[tuple, tuple]:
-        alpha, path, before, seen = carry
-        emission, here, is_word, begins = x
-        begins = _begins(layout, begins, seen)
-        within = ops.logsumexp(alpha[:, :, None] + scores.transitions, axis=1)
-        across = ops.logsumexp(alpha + scores.ends, axis=1, keepdims=True)
-        moved = ops.where(begins, across + scores.starts, within)
-        first = ops.where(begins, scores.starts, 0.0)
-        moved = ops.where(seen, moved, first) + emission
-
-        row = ops.matmul(before, scores.transitions)
-        end = ops.sum(before * scores.ends, axis=1, keepdims=True)
-        added = ops.where(begins, end + scores.starts, row)
-        added = ops.where(seen, added, first) + emission
-        added = ops.sum(added * here, axis=1)
-
-        carry = (
-            ops.where(is_word, moved, alpha),
-            ops.where(is_word[:, 0], path + added, path),
-            ops.where(is_word, here, before),
-            ops.logical_or(seen, is_word),
-        )
-        return carry, carry
-
-    nothing = ops.zeros_like(emissions[:, 0, :])
-    initial = (nothing, nothing[:, 0], nothing, _none_seen(emissions))
-    xs = (_by_time(emissions), _by_time(chosen), *_flags(layout))
-    (alpha, path, last, seen), _ = ops.scan(step, initial, xs)
-    ends = ops.where(_is_closed(layout), scores.ends, 0.0)
-    path = path + ops.sum(last * ends, axis=1)
-    total = ops.logsumexp(alpha + ends, axis=1)
-    return ops.where(seen[:, 0], path - total, 0.0)
+    words = _words(layout)
+    fixed = Scores(*map(ops.stop_gradient, scores))
+    total, real, expected = _counts(
+        ops.stop_gradient(emissions), _by_time(chosen), words, fixed
+    )
+    surplus = _Counts(*(a - b for a, b in zip(real, expected, strict=True)))
+    form = _linear_form(surplus, emissions, scores)
+    value = _linear_form(real, emissions, scores) - total
+    return form + ops.stop_gradient(value - form)
 
 
 def viterbi(emissions: Tensor, layout: Layout, scores: Scores) -> Tensor:
@@ -194,45 +172,214 @@ def viterbi(emissions: Tensor, layout: Layout, scores: Scores) -> Tensor:
     Returns:
       int32 [B, T]; 0 where the mask is 0.
     """
-    emissions = ops.cast(emissions, "float32")
+    emissions = _by_time(ops.cast(emissions, "float32"))
     scores = _float32(scores)
-    num_tags = emissions.shape[-1]
-    stay = ops.zeros_like(emissions[:, 0, :], dtype="int32")
-    stay = stay + ops.arange(num_tags, dtype="int32")
+    words = _words(layout)
+    nothing = ops.zeros_like(emissions[0])
+    stay = ops.cast(nothing, "int32")
+    stay = stay + ops.arange(emissions.shape[-1], dtype="int32")
 
-    def forward(carry: tuple, x: tuple) -> tuple[tuple, tuple]:
-        best, _, seen = carry
-        emission, is_word, begins = x
-        begins = _begins(layout, begins, seen)
-        steps = ops.where(
-            begins[:, :, None],
-            (best + scores.ends)[:, :, None] + scores.starts,
-            best[:, :, None] + scores.transitions,
-        )
+    def forward(carry: tuple, x: Tensor) -> tuple[tuple, tuple]:
+        best, _ = carry
+        emission, is_word, begins, follows = _unpack(x)
+        steps = _steps(best, begins, scores)
         first = ops.where(begins, scores.starts, 0.0)
-        moved = ops.where(seen, ops.max(steps, axis=1), first) + emission
+        moved = ops.where(follows, ops.max(steps, axis=1), first) + emission
         before = ops.cast(ops.argmax(steps, axis=1), "int32")
-        before = ops.where(ops.logical_and(seen, is_word), before, stay)
-        carry = (
-            ops.where(is_word, moved, best),
-            before,
-            ops.logical_or(seen, is_word),
-        )
+        before = ops.where(ops.logical_and(follows, is_word), before, stay)
+        carry = ops.where(is_word, moved, best), before
         return carry, carry
 
-    def backward(carry: tuple, x: tuple) -> tuple[tuple, tuple]:
+    def backward(carry: tuple, before: Tensor) -> tuple[tuple, tuple]:
         tag, _ = carry
-        (before,) = x
         previous = ops.take_along_axis(before, tag[:, None], axis=1)[:, 0]
         return (previous, tag), (previous, tag)
 
-    initial = (ops.zeros_like(emissions[:, 0, :]), stay, _none_seen(emissions))
-    xs = (_by_time(emissions), *_flags(layout))
-    (best, _, _), (_, before, _) = ops.scan(forward, initial, xs)
-    best = best + ops.where(_is_closed(layout), scores.ends, 0.0)
+    xs = _pack(emissions, words)
+    (best, _), (_, before) = _scan(forward, (nothing, stay), xs)
+    best = best + ops.where(words.is_closed, scores.ends, 0.0)
     last = ops.cast(ops.argmax(best, axis=1), "int32")
-    _, (_, tags) = ops.scan(backward, (last, last), (before,), reverse=True)
+    _, (_, tags) = _scan(backward, (last, last), before, reverse=True)
     return _by_time(tags) * ops.cast(layout.mask, "int32")
+
+
+class _Words(NamedTuple):
+    """`Layout`, by time.
+
+    Attributes:
+      is_word: bool [T, B, 1]
+      begins: whether a word is a sentence's first: bool [T, B, 1]
+      follows: whether a word has another one before it: bool [T, B, 1]
+      is_closed: whether a row's last word ends a sentence: bool [B, 1]
+    """
+
+    is_word: Tensor
+    begins: Tensor
+    follows: Tensor
+    is_closed: Tensor
+
+
+def _words(layout: Layout) -> _Words:
+    mask = ops.cast(layout.mask, "int32")
+    is_word = ops.cast(mask, "bool")
+    number = ops.cumsum(mask, axis=1)
+    if layout.begins is None:
+        begins = ops.equal(number, 1)
+    else:
+        begins = ops.cast(layout.begins, "bool")
+    is_last = ops.equal(number, ops.sum(mask, axis=1, keepdims=True))
+    closes = ops.logical_and(is_word, is_last)
+    if layout.closes is not None:
+        closes = ops.logical_and(closes, ops.cast(layout.closes, "bool"))
+    flags = (is_word, ops.logical_and(is_word, begins), number - mask > 0)
+    return _Words(
+        *(_by_time(flag)[:, :, None] for flag in flags),
+        ops.any(closes, axis=1, keepdims=True),
+    )
+
+
+class _Counts(NamedTuple):
+    """How often tags occur in each row, or are expected to.
+
+    Attributes:
+      tags: at every position: [T, B, K]
+      pairs: one after the other in a sentence: [B, K, K]
+      starts: as a sentence's first: [B, K]
+      ends: as its last: [B, K]
+    """
+
+    tags: Tensor
+    pairs: Tensor
+    starts: Tensor
+    ends: Tensor
+
+
+def _linear_form(counts: _Counts, emissions: Tensor, scores: Scores) -> Tensor:
+    """[B]"""
+    return (
+        ops.sum(counts.tags * emissions, axis=(0, 2))
+        + ops.sum(counts.pairs * scores.transitions, axis=(1, 2))
+        + ops.sum(counts.starts * scores.starts, axis=1)
+        + ops.sum(counts.ends * scores.ends, axis=1)
+    )
+
+
+def _counts(
+    emissions: Tensor, chosen: Tensor, words: _Words, scores: Scores
+) -> tuple[Tensor, _Counts, _Counts]:
+    """Forward and backward algorithm.
+
+    Args:
+      emissions: [T, B, K]
+      chosen: the tags: 0 and 1: [T, B, K]
+      words: where they stand.
+      scores: of tags beside one another.
+
+    Returns:
+      The logarithm of all paths' sum [B], counts of the tags, and the expected
+      ones.
+    """
+    xs = _pack(emissions, words)
+    num_tags = emissions.shape[-1]
+
+    def forward(carry: tuple, x: Tensor) -> tuple[tuple, tuple]:
+        alpha, tag, *_ = carry
+        emission, is_word, begins, follows = _unpack(x[:, num_tags:])
+        moved = ops.logsumexp(_steps(alpha, begins, scores), axis=1)
+        first = ops.where(begins, scores.starts, 0.0)
+        moved = ops.where(follows, moved, first) + emission
+        after = (
+            ops.where(is_word, moved, alpha),
+            ops.where(is_word, x[:, :num_tags], tag),
+        )
+        return (*after, alpha, tag), (*after, alpha, tag)
+
+    def backward(carry: tuple, x: Tensor) -> tuple[tuple, tuple]:
+        beta, _ = carry
+        emission, is_word, begins, _ = _unpack(x)
+        rest = ops.where(begins, scores.starts, 0.0) + emission + beta
+        across = scores.ends + ops.logsumexp(rest, axis=1, keepdims=True)
+        within = ops.logsumexp(scores.transitions + rest[:, None, :], axis=2)
+        before = ops.where(begins, across, within)
+        carry = ops.where(is_word, before, beta), beta
+        return carry, carry
+
+    nothing = ops.zeros_like(emissions[0])
+    (alpha, last, *_), (alphas, _, alphas_before, before) = _scan(
+        forward, (nothing,) * 4, ops.concatenate([chosen, xs], axis=-1)
+    )
+    final = ops.where(words.is_closed, scores.ends, 0.0)
+    total = ops.logsumexp(alpha + final, axis=1, keepdims=True)
+    _, (betas_before, betas) = _scan(
+        backward, (nothing + final,) * 2, xs, reverse=True
+    )
+    is_word, begins, follows, is_closed = (
+        ops.cast(flag, "float32") for flag in words
+    )
+    is_pair = is_word * follows * (1 - begins)
+    chosen = chosen * is_word
+    real = _Counts(
+        chosen,
+        ops.einsum("tbi,tbj->bij", before * is_pair, chosen),
+        ops.sum(chosen * begins, axis=0),
+        ops.sum(before * begins * follows, axis=0) + last * is_closed,
+    )
+    marginals = ops.exp(alphas + betas - total) * is_word
+    # [T, B, K, K]
+    pairs = (
+        alphas_before[:, :, :, None]
+        + scores.transitions
+        + (emissions + betas - total)[:, :, None, :]
+    )
+    # Only where they count: elsewhere they may be anything.
+    pairs = ops.where(is_pair[:, :, :, None] > 0, ops.exp(pairs), 0.0)
+    border = ops.where(
+        begins * follows > 0, ops.exp(alphas_before + betas_before - total), 0.0
+    )
+    expected = _Counts(
+        marginals,
+        ops.sum(pairs, axis=0),
+        ops.sum(marginals * begins, axis=0),
+        ops.sum(border, axis=0) + ops.exp(alpha + final - total) * is_closed,
+    )
+    has_words = ops.any(words.is_word, axis=0)[:, 0]
+    return ops.where(has_words, total[:, 0], 0.0), real, expected
+
+
+def _steps(before: Tensor, begins: Tensor, scores: Scores) -> Tensor:
+    """Scores of every tag after every other: [B, K, K]"""
+    return ops.where(
+        begins[:, :, None],
+        (before + scores.ends)[:, :, None] + scores.starts,
+        before[:, :, None] + scores.transitions,
+    )
+
+
+def _scan(
+    step: Any, initial: tuple, xs: Tensor, reverse: bool = False
+) -> tuple[tuple, list[Tensor]]:
+    """`ops.scan`, whose outputs lose their shape where T is not in the graph.
+
+    One tensor is read, as TensorFlow's form takes no more in that case.
+    """
+    final, history = ops.scan(step, initial, xs, reverse=reverse)
+    length = ops.shape(xs)[0]
+    return final, [
+        ops.reshape(after, (length, *ops.shape(before)))
+        for before, after in zip(initial, history, strict=True)
+    ]
+
+
+def _pack(emissions: Tensor, words: _Words) -> Tensor:
+    """All that a step reads: float32 [T, B, K + 3]"""
+    flags = [ops.cast(flag, "float32") for flag in words[:3]]
+    return ops.concatenate([emissions, *flags], axis=-1)
+
+
+def _unpack(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """[B, K + 3] -> emissions [B, K] and three flags, bool [B, 1]"""
+    flags = ops.cast(x[:, -3:], "bool")
+    return x[:, :-3], flags[:, :1], flags[:, 1:2], flags[:, 2:]
 
 
 def _float32(scores: Scores) -> Scores:
@@ -242,32 +389,3 @@ def _float32(scores: Scores) -> Scores:
 def _by_time(x: Tensor) -> Tensor:
     """[B, T, ...] -> [T, B, ...] and back."""
     return ops.swapaxes(x, 0, 1)
-
-
-def _flags(layout: Layout) -> tuple[Tensor, Tensor]:
-    """Which positions are words, and which begin a sentence: bool [T, B, 1]"""
-    mask = _by_time(ops.cast(layout.mask, "bool"))[:, :, None]
-    if layout.begins is None:
-        return mask, mask
-    return mask, _by_time(ops.cast(layout.begins, "bool"))[:, :, None]
-
-
-def _begins(layout: Layout, begins: Tensor, seen: Tensor) -> Tensor:
-    """Whether a sentence begins here, for rows that have shown words or not."""
-    return ops.logical_not(seen) if layout.begins is None else begins
-
-
-def _is_closed(layout: Layout) -> Tensor:
-    """Whether each row's last word ends a sentence: bool [B, 1]"""
-    mask = ops.cast(layout.mask, "int32")
-    if layout.closes is None:
-        return ops.ones_like(mask[:, :1], dtype="bool")
-    number = mask * (ops.arange(ops.shape(mask)[1], dtype="int32") + 1)
-    is_last = ops.equal(number, ops.max(number, axis=1, keepdims=True))
-    is_last = ops.logical_and(is_last, ops.cast(mask, "bool"))
-    closes = ops.logical_and(is_last, ops.cast(layout.closes, "bool"))
-    return ops.any(closes, axis=1, keepdims=True)
-
-
-def _none_seen(emissions: Tensor) -> Tensor:
-    return ops.zeros_like(emissions[:, 0, :1], dtype="bool")

@@ -209,7 +209,6 @@ class TrainingSession:
                 Hooks(evaluate, lambda _: self.export()),
                 is_chief(self.strategy),
             )
-            log.start(restored.step)
             done = trainer.train(batches, host_row)
         if trainer.interrupted:
             logging.info(

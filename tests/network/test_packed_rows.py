@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from modeling.network import BertClassifier, BertPretrainer
+from modeling.network import BertPretrainer
 from tests.network.conftest import spread
 
 FIRST, SECOND = [2, 7, 9, 3], [2, 11, 3]
@@ -81,11 +81,3 @@ def test_first_tokens_are_the_default(pretrainer):
     assert_close(
         given["pooled_output"][:, 0], pretrainer.bert(inputs)["pooled_output"]
     )
-
-
-def test_classifier(tiny_config):
-    model = spread(BertClassifier(tiny_config, 5))
-    packed = model(PACKED)
-    assert packed.shape == (1, 3, 5)
-    for i, inputs in enumerate(ALONE):
-        assert_close(packed[:, i], model(inputs))

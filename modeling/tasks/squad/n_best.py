@@ -10,7 +10,7 @@ import numpy as np
 
 from modeling.tasks.squad import encode
 from modeling.tasks.squad.scores import WindowScores
-from modeling.tasks.squad.windows import max_context_window
+from modeling.tasks.windows import max_context_window
 
 
 class Spans(NamedTuple):

@@ -21,7 +21,7 @@ from modeling.tasks.squad import (
     record_features,
 )
 from modeling.tasks.squad.alignment import locate_answer
-from modeling.tasks.squad.windows import cut_windows, max_context_window
+from modeling.tasks.windows import cut_windows, max_context_window
 from modeling.tasks.squad.words import split_words
 from modeling.tokenization import FastTokenizer
 
