@@ -13,7 +13,7 @@ import common_flags
 from modeling.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import tensorflow as tf
 
@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from modeling.training import TrainingOptions
 
 FLAGS = flags.FLAGS
+# Those of `define_feature_based_flags`.
+FEATURE_BASED_FLAGS = (
+    "feature_based",
+    "layers",
+    "combine",
+    "lstm_layers",
+    "lstm_size",
+)
 
 
 def define_fine_tuning_flags(
@@ -199,6 +207,39 @@ def purpose() -> Purpose:
     return Purpose(
         FLAGS.do_train, FLAGS.do_eval, FLAGS.do_predict, FLAGS.dry_run
     )
+
+
+def adopt_kept(network: Sequence[str], reading: Sequence[str]) -> None:
+    """Without training, gives flags the values that training had.
+
+    Args:
+      network: flags that shape the network, which cannot differ.
+      reading: flags of how text is read, which may.
+
+    Raises:
+      UserError: a flag of the network is given another value.
+    """
+    from modeling.finetuning import read_kept
+
+    if is_training():
+        return
+    kept = read_kept(FLAGS.output_dir)
+    for name in (*network, *reading):
+        if name not in kept:
+            continue
+        if FLAGS[name].using_default_value:
+            FLAGS[name].value = kept[name]
+        elif name in network and FLAGS[name].value != kept[name]:
+            raise UserError(
+                f"The model in {FLAGS.output_dir} was trained with "
+                f"--{name}={kept[name]}. Received: --{name}="
+                f"{FLAGS[name].value}"
+            )
+
+
+def kept(*names: str) -> dict[str, object]:
+    """Values of flags that `adopt_kept` will ask for."""
+    return {name: FLAGS[name].value for name in names}
 
 
 def find_start() -> Start:

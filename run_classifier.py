@@ -140,10 +140,14 @@ fine_tuning_flags.define_fine_tuning_flags(
 fine_tuning_flags.define_feature_based_flags()
 flags.mark_flags_as_required(["task_name", "output_dir"])
 
+_NETWORK_FLAGS = ("pooling", *fine_tuning_flags.FEATURE_BASED_FLAGS)
+_READING_FLAGS = ("max_seq_length", "doc_stride", "strip_accents")
+
 
 def main(argv: list[str]) -> None:
     del argv
     fine_tuning_flags.check_purpose("interactive")
+    fine_tuning_flags.adopt_kept(_NETWORK_FLAGS, _READING_FLAGS)
     from modeling.finetuning import answer_lines, run_job
 
     strategy = common_flags.make_strategy()
@@ -181,6 +185,7 @@ def _job(strategy: tf.distribute.Strategy) -> ClassificationJob:
         trainable=parse_freeze(
             flags.FLAGS.freeze, start.config.num_hidden_layers
         ),
+        kept=fine_tuning_flags.kept(*_NETWORK_FLAGS, *_READING_FLAGS),
     )
 
 

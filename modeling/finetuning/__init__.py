@@ -10,7 +10,7 @@ from modeling.finetuning.predicting import (
 )
 from modeling.finetuning.recipe import Recipe
 from modeling.finetuning.running import Job, Purpose, run_job
-from modeling.finetuning.setup import Setup
+from modeling.finetuning.setup import Setup, read_kept
 from modeling.finetuning.start import Start, find_start
 from modeling.finetuning.trainer import FineTuning, Trained
 from modeling.finetuning.trials import Grid, Trial, plan_trials
@@ -33,5 +33,6 @@ __all__ = [
     "plan_trials",
     "predict_chunks",
     "predict_examples",
+    "read_kept",
     "run_job",
 ]

@@ -6,7 +6,7 @@ import dataclasses
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -100,6 +100,7 @@ class ClassificationJob:
       xla: whether XLA compiles the network.
       trainable: told the path of a variable, whether it is trained; None: all
         are.
+      kept: see `Setup`.
     """
 
     def __init__(
@@ -115,6 +116,7 @@ class ClassificationJob:
         init_checkpoint: str | None = None,
         xla: bool = False,
         trainable: Callable[[str], bool] | None = None,
+        kept: Mapping[str, Any] | None = None,
     ) -> None:
         self.phases = Phases()
         self._source, self._options, self._recipe = source, options, recipe
@@ -138,6 +140,7 @@ class ClassificationJob:
             xla,
             trainable if options.feature_based is None else _is_head,
             head=_HEAD,
+            kept=kept or {},
         )
 
     def fine_tuning(
@@ -164,14 +167,10 @@ class ClassificationJob:
         )
 
     def keep_description(self) -> None:
-        """Writes what prediction needs to know of the training."""
-        if not is_chief(self.setup.strategy):
-            return
-        directory = self.setup.output_dir
-        tf.io.gfile.makedirs(directory)
-        self.labels.save(directory)
-        self._source.save(directory)
-        self.setup.start.model_files.write(directory)
+        """Writes the labels, and of own data the columns."""
+        if is_chief(self.setup.strategy):
+            self.labels.save(self.setup.output_dir)
+            self._source.save(self.setup.output_dir)
 
     def evaluate(
         self, session: TrainingSession, split: str = "dev"

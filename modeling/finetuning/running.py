@@ -33,7 +33,7 @@ class Job(Protocol):
         """The training of this job."""
 
     def keep_description(self) -> None:
-        """Writes what prediction needs to know of the training."""
+        """Writes what prediction needs to know of the task."""
 
     def write_evaluations(self, session: TrainingSession, step: int) -> None:
         """Evaluates the weights as they are and writes the results."""
@@ -84,6 +84,7 @@ def run_job(
         return None
     if purpose.train:
         tuning = job.fine_tuning(training_options)
+        job.setup.keep()
         job.keep_description()
         trained = tuning.run_all(trials)
     else:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import tensorflow as tf
 
+from modeling.devices import is_chief
 from modeling.finetuning.start import Start
+from modeling.output_files import write_json
 from modeling.training import BestScore, Task, TrainingSession
 
+# What calls without training read of it.
+KEPT = "model_flags.json"
 # Beside `bert_model.ckpt`, which takes its weights when training ends.
 BEST_MODEL = "best_model.ckpt"
 _MODEL = "bert_model.ckpt"
@@ -30,6 +36,7 @@ class Setup:
       trainable: told the path of a variable, whether it is trained; None: all
         are.
       head: variables, or whole scopes, that `init_checkpoint` need not have.
+      kept: what calls without training need to know of it, as JSON values.
     """
 
     task: Task
@@ -40,6 +47,15 @@ class Setup:
     xla: bool = False
     trainable: Callable[[str], bool] | None = None
     head: tuple[str, ...] = ("output_weights", "output_bias")
+    kept: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def keep(self) -> None:
+        """Writes what calls without training read, beside the weights."""
+        if not is_chief(self.strategy):
+            return
+        tf.io.gfile.makedirs(self.output_dir)
+        self.start.model_files.write(self.output_dir)
+        write_json(os.path.join(self.output_dir, KEPT), self.kept)
 
     def session(
         self, directory: str | None = None, seed: int = 0
@@ -82,3 +98,12 @@ class Setup:
         return tf.io.gfile.exists(
             os.path.join(self.output_dir, f"{name}.index")
         )
+
+
+def read_kept(directory: str) -> dict[str, Any]:
+    """What a training has kept; nothing where there was none."""
+    path = os.path.join(directory, KEPT)
+    if not tf.io.gfile.exists(path):
+        return {}
+    with tf.io.gfile.GFile(path) as file:
+        return json.loads(file.read())

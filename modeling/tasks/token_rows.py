@@ -6,11 +6,19 @@ are several choices; the rows have T tokens in all.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from modeling.tasks.flat_arrays import pad, ranges
+from modeling.tasks.flat_arrays import join, pad, ranges
+from modeling.workers import Workers
+
+ExampleT = TypeVar("ExampleT")
+
+# Examples that a process gets at once.
+_CHUNK = 512
 
 
 class EncodedExamples(NamedTuple):
@@ -90,3 +98,35 @@ class EncodedExamples(NamedTuple):
             "input_mask": mask.astype(np.int32),
             "segment_ids": segments.astype(np.int32),
         }
+
+
+class RowEncoder(Protocol):
+    """Makes rows of examples of its kind; can be sent to other processes."""
+
+    def __call__(self, examples: Sequence[Any]) -> EncodedExamples:
+        """Raises `UserError` for an example that it cannot use."""
+
+
+def encode_examples(
+    encoder: RowEncoder, examples: Iterable[Any], num_workers: int = 1
+) -> EncodedExamples:
+    """All examples, in memory."""
+    chunks = [encoded for _, encoded in stream(encoder, examples, num_workers)]
+    return join(chunks) if chunks else encoder([])
+
+
+def stream(
+    encoder: RowEncoder,
+    examples: Iterable[ExampleT],
+    num_workers: int = 1,
+    chunk_size: int = _CHUNK,
+) -> Iterator[tuple[list[ExampleT], EncodedExamples]]:
+    """Yields chunks of the examples with what has become of them, in order.
+
+    The examples are read only as far as the processes need, so that memory is
+    bounded for any number of them.
+    """
+    rest = iter(examples)
+    chunks = iter(lambda: list(itertools.islice(rest, chunk_size)), [])
+    with Workers({"encode": encoder}, num_workers) as workers:
+        yield from workers.map("encode", chunks)

@@ -6,6 +6,7 @@ Gradients arrive already summed over replicas: nothing is reduced here.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -100,12 +101,7 @@ class Optimizer:
             _Slots(variable, options, num_hidden_layers)
             for variable in variables
         ]
-        # One trace for each shape of variable.
-        self._update = tf.function(
-            UPDATE_RULES[options.name],
-            jit_compile=compiled or None,
-            reduce_retracing=False,
-        )
+        self._update = _update_function(options.name, compiled)
 
     @property
     def variables(self) -> dict[str, tf.Variable]:
@@ -276,3 +272,9 @@ def _direction(
 
 UPDATE_RULES: dict[str, Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor]]]
 UPDATE_RULES = {"adamw": _adamw, "lamb": _lamb}
+
+
+@functools.cache
+def _update_function(name: str, compiled: bool) -> Callable[..., Any]:
+    """An update rule, traced once for each shape of variable and device."""
+    return tf.function(UPDATE_RULES[name], jit_compile=compiled or None)

@@ -27,13 +27,18 @@ _LAYOUTS = {
 }
 
 
-@pytest.mark.parametrize("layout", _LAYOUTS.values(), ids=_LAYOUTS)
+_SLOW = pytest.param("all", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize(
+    "name", ["plain", "xla", "two_replicas", "accumulated", _SLOW]
+)
 def test_warmup_run(
-    layout, golden_dir, golden_task, golden_weights, golden_batches, golden_run
+    name, golden_dir, golden_task, golden_weights, golden_batches, golden_run
 ):
     run = golden_run["warmup_run"]
     schedule = Schedule(run["init_lr"], run["total"], run["warmup"])
-    training = Training(golden_task, golden_weights, schedule, layout)
+    training = Training(golden_task, golden_weights, schedule, _LAYOUTS[name])
     done = 0
     for steps in (1, 5, 20):
         results = training.run(golden_batches[done:steps])
@@ -59,7 +64,7 @@ def test_no_warmup_run(
         np.testing.assert_array_equal(values, at_the_end[name], name)
 
 
-@pytest.mark.parametrize("name", ["plain", "xla", "two_replicas", "all"])
+@pytest.mark.parametrize("name", ["plain", "two_replicas", _SLOW])
 def test_fine_tuning_run(name, golden_dir, golden_config, golden_weights):
     """The norm counts the table's rows as they were looked up."""
     path = golden_dir / "optimizer" / "finetune_run.json"

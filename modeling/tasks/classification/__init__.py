@@ -2,13 +2,7 @@
 
 from modeling.tasks.classification.cache import encode_cached
 from modeling.tasks.classification.data_set import Columns, DataSet, SplitFile
-from modeling.tasks.classification.encoding import (
-    EncodedExamples,
-    ExampleEncoder,
-    RowOptions,
-    encode_examples,
-    stream,
-)
+from modeling.tasks.classification.encoding import ExampleEncoder, RowOptions
 from modeling.tasks.classification.examples import (
     DataProcessor,
     InputExample,
@@ -38,6 +32,7 @@ from modeling.tasks.classification.sampling import (
     balanced_sample,
     class_weights,
 )
+from modeling.tasks.token_rows import EncodedExamples, encode_examples, stream
 
 __all__ = [
     "DATA_SET_NAMES",

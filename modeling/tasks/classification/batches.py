@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from modeling.tasks.classification.encoding import EncodedExamples
+from modeling.tasks.token_rows import EncodedExamples
 
 _TOKENS = ("input_ids", "input_mask", "segment_ids")
 

@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 
 from modeling.tasks.array_cache import CacheEntry, cached
-from modeling.tasks.classification.encoding import ExampleEncoder, stream
+from modeling.tasks.classification.encoding import ExampleEncoder
 from modeling.tasks.classification.examples import InputExample
-from modeling.tasks.token_rows import EncodedExamples
+from modeling.tasks.token_rows import EncodedExamples, stream
 
 # Goes up with every change of what the same examples become.
 _VERSION = 1

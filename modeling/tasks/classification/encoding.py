@@ -11,7 +11,6 @@ A single text:
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -19,13 +18,9 @@ import numpy as np
 from modeling.errors import UserError
 from modeling.tasks.classification.examples import InputExample
 from modeling.tasks.classification.labels import Labels
-from modeling.tasks.flat_arrays import join
 from modeling.tasks.token_rows import EncodedExamples
 from modeling.tokenization import Tokenizer, truncate_pair
-from modeling.workers import Workers
 
-# Examples that a process gets at once.
-_CHUNK = 512
 # [CLS], [SEP] and a token.
 _SHORTEST = 3
 
@@ -120,33 +115,6 @@ class ExampleEncoder:
         if stride is None or len(first) + len(second) <= room:
             return [truncate_pair(first, second, room)]
         return _windows(first, second, room, stride)
-
-
-def encode_examples(
-    encoder: ExampleEncoder,
-    examples: Iterable[InputExample],
-    num_workers: int = 1,
-) -> EncodedExamples:
-    """All examples, in memory."""
-    chunks = [encoded for _, encoded in stream(encoder, examples, num_workers)]
-    return join(chunks) if chunks else encoder([])
-
-
-def stream(
-    encoder: ExampleEncoder,
-    examples: Iterable[InputExample],
-    num_workers: int = 1,
-    chunk_size: int = _CHUNK,
-) -> Iterator[tuple[list[InputExample], EncodedExamples]]:
-    """Yields chunks of the examples with what has become of them, in order.
-
-    The examples are read only as far as the processes need, so that memory is
-    bounded for any number of them.
-    """
-    rest = iter(examples)
-    chunks = iter(lambda: list(itertools.islice(rest, chunk_size)), [])
-    with Workers({"encode": encoder}, num_workers) as workers:
-        yield from workers.map("encode", chunks)
 
 
 def _windows(

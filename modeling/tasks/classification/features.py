@@ -8,16 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from modeling.records import Feature, encode_records
-from modeling.tasks.classification.encoding import (
-    ExampleEncoder,
-    RowOptions,
-    encode_examples,
-)
+from modeling.tasks.classification.encoding import ExampleEncoder, RowOptions
 from modeling.tasks.classification.examples import (
     InputExample,
     PaddingInputExample,
 )
 from modeling.tasks.classification.labels import Labels
+from modeling.tasks.token_rows import encode_examples
 from modeling.tokenization import Tokenizer
 
 

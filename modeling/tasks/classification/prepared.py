@@ -12,11 +12,7 @@ import numpy as np
 from modeling.errors import UserError
 from modeling.tasks.classification.batches import ClassificationExamples
 from modeling.tasks.classification.cache import encode_cached
-from modeling.tasks.classification.encoding import (
-    ExampleEncoder,
-    RowOptions,
-    stream,
-)
+from modeling.tasks.classification.encoding import ExampleEncoder, RowOptions
 from modeling.tasks.classification.examples import InputExample
 from modeling.tasks.classification.labels import Labels
 from modeling.tasks.classification.sampling import (
@@ -24,6 +20,7 @@ from modeling.tasks.classification.sampling import (
     class_weights,
 )
 from modeling.tasks.classification.sources import ExampleSource
+from modeling.tasks.token_rows import stream
 from modeling.tokenization import Tokenizer
 
 # Examples that are sorted by length together in prediction.

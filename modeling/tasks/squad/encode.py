@@ -16,8 +16,8 @@ from modeling.tasks.squad.alignment import (
 )
 from modeling.tasks.squad.options import WindowOptions
 from modeling.tasks.squad.questions import Paragraph, Question
-from modeling.tasks.windows import cut_windows
 from modeling.tasks.squad.words import split_words
+from modeling.tasks.windows import cut_windows
 from modeling.tokenization import Tokenizer
 
 # Columns of `questions`.

@@ -22,8 +22,7 @@ import numpy as np
 OUTSIDE = "O"
 # Every token's tag stands for itself, as in part-of-speech tagging.
 PLAIN = "plain"
-# Those that models can learn, by what their chunks' first, inner, last and
-# only words are called.
+# What a chunk's first, inner, last and only words are called.
 _LETTERS: Mapping[str, str] = {
     "BIO": "BIIB",
     "IOB1": "IIII",
@@ -32,6 +31,7 @@ _LETTERS: Mapping[str, str] = {
     "BMES": "BMES",
 }
 LEARNED = ("BIO", "BIOES")
+SCHEMES = (*_LETTERS, PLAIN)
 
 _TAG = re.compile(r"([BIESMLU])(?:[-_](.+))?")
 # Letters of other schemes in terms of BIOES.

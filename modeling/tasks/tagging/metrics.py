@@ -1,0 +1,90 @@
+"""Metrics of tagging: (targets, predictions) -> numbers, as conlleval's."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Sequence
+from typing import Any
+
+from modeling.errors import UserError
+from modeling.tasks.tagging.schemes import PLAIN, find_chunks
+
+Tags = Sequence[Sequence[str]]
+# What reports call chunks without a type.
+_NO_TYPE = "chunk"
+
+
+def evaluate(targets: Tags, predictions: Tags, scheme: str) -> dict[str, Any]:
+    """Precision, recall and F1 of chunks, and the accuracy of words.
+
+    A chunk is right if its type and all of its words are, as conlleval and
+    seqeval count; theirs is also the reading of sequences that no scheme
+    allows.
+
+    Args:
+      targets: the right tags of every sentence.
+      predictions: tags of the same words, in the same scheme.
+      scheme: "plain" where every word's tag stands for itself.
+
+    Returns:
+      accuracy: the share of words with the right tag.
+      precision, recall, f1: over all chunks; not in "plain".
+      macro_f1: the mean of the types' F1, of those that occur.
+      per_type: precision, recall, f1, the number of targets and of predictions
+        of every type; in "plain", of every tag.
+      score: what the best model is chosen by: F1, in "plain" accuracy.
+
+    Raises:
+      UserError: no words to evaluate.
+    """
+    real: collections.Counter[str] = collections.Counter()
+    said: collections.Counter[str] = collections.Counter()
+    right: collections.Counter[str] = collections.Counter()
+    words = right_words = 0
+    for target, prediction in zip(targets, predictions, strict=True):
+        words += len(target)
+        right_words += sum(
+            a == b for a, b in zip(target, prediction, strict=True)
+        )
+        found, given = _things(target, scheme), _things(prediction, scheme)
+        for counter, things in (
+            (real, found),
+            (said, given),
+            (right, found & given),
+        ):
+            counter.update(kind for kind, *_ in things)
+    if not words:
+        raise UserError("There are no words to evaluate.")
+    per_type = {
+        kind or _NO_TYPE: {
+            **_scores(right[kind], said[kind], real[kind]),
+            "targets": real[kind],
+            "predictions": said[kind],
+        }
+        for kind in sorted({*real, *said})
+    }
+    f1s = [values["f1"] for values in per_type.values()]
+    values = {
+        "accuracy": right_words / words,
+        "macro_f1": sum(f1s) / len(f1s) if f1s else 0.0,
+        "per_type": per_type,
+    }
+    if scheme == PLAIN:
+        return {**values, "score": values["accuracy"]}
+    overall = _scores(right.total(), said.total(), real.total())
+    return {**values, **overall, "score": overall["f1"]}
+
+
+def _things(tags: Sequence[str], scheme: str) -> set[tuple[str, int, int]]:
+    """What is right or wrong as a whole: type, first word and the end."""
+    if scheme == PLAIN:
+        return {(tag, place, place + 1) for place, tag in enumerate(tags)}
+    return set(find_chunks(tags))
+
+
+def _scores(right: int, said: int, real: int) -> dict[str, float]:
+    precision = right / said if said else 0.0
+    recall = right / real if real else 0.0
+    both = precision + recall
+    f1 = 2 * precision * recall / both if both else 0.0
+    return {"precision": precision, "recall": recall, "f1": f1}
