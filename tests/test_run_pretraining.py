@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -408,6 +409,61 @@ def test_killed_runs_end_with_the_weights_of_a_whole_one(
     for name, value in weights_of(cut).items():
         np.testing.assert_array_equal(value, expected[name], name)
     assert not list(cut.glob("*tmp*"))
+
+
+def _two_hosts(*arguments):
+    """Starts the command on two hosts, which this machine stands for."""
+    sockets = [socket.socket() for _ in range(2)]
+    for each in sockets:
+        each.bind(("localhost", 0))
+    hosts = [f"localhost:{each.getsockname()[1]}" for each in sockets]
+    for each in sockets:
+        each.close()
+    cluster = {"cluster": {"worker": hosts}}
+    return [
+        run_script(
+            *arguments,
+            start=subprocess.Popen,
+            stderr=subprocess.PIPE,
+            env={
+                **os.environ,
+                "TF_CONFIG": json.dumps(
+                    {**cluster, "task": {"type": "worker", "index": index}}
+                ),
+            },
+        )
+        for index in range(2)
+    ]
+
+
+def _ends(processes):
+    errors = [process.communicate(timeout=300)[1] for process in processes]
+    return [process.returncode for process in processes], "\n".join(errors)
+
+
+@pytest.mark.slow
+def test_two_hosts_end_together_and_go_on(config_file, tmp_path):
+    """A signal to one of them saves and ends both."""
+    # A file for each host.
+    for name in ("a.tfrecord", "b.tfrecord"):
+        (tmp_path / name).write_bytes(RECORDS.read_bytes())
+    arguments = (f"--input_file={tmp_path}/*.tfrecord", "--num_train_steps=400")
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    command = _long_run(config_file, whole, *arguments)
+    codes, errors = _ends(_two_hosts(*command))
+    assert codes == [0, 0], errors
+
+    command = _long_run(config_file, cut, *arguments)
+    processes = _two_hosts(*command)
+    _wait_for_a_checkpoint(processes[0], cut)
+    processes[1].send_signal(signal.SIGTERM)
+    codes, errors = _ends(processes)
+    assert codes == [0, 128 + signal.SIGTERM], errors
+    codes, errors = _ends(_two_hosts(*command))
+    assert codes == [0, 0], errors
+    expected = weights_of(whole)
+    for name, value in weights_of(cut).items():
+        np.testing.assert_array_equal(value, expected[name], name)
 
 
 def _wait_for_a_checkpoint(process, directory):

@@ -2,11 +2,11 @@
 
 Sentences are read (`SentenceFile`), their tags collected (`collect_tags`), laid
 out in rows (`SentenceEncoder`, `encode_cached`, `stream`) and made batches of
-(`TaggingExamples`), which also brings a model's scores back into sentences.
-Tags are judged (`evaluate`) and written (`TagWriter`).
+(`batches.TaggingExamples`), which also brings a model's scores back into
+sentences. Tags are judged (`evaluate`) and written (`TagWriter`). Nothing here
+but `batches` needs TensorFlow, which workers would take seconds to import.
 """
 
-from modeling.tasks.tagging.batches import TaggingExamples
 from modeling.tasks.tagging.encoding import (
     EncodedSentences,
     SentenceEncoder,
@@ -28,7 +28,6 @@ __all__ = [
     "SentenceFile",
     "TagSet",
     "TagWriter",
-    "TaggingExamples",
     "TaggingOptions",
     "collect_tags",
     "describe",

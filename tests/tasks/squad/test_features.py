@@ -21,8 +21,8 @@ from modeling.tasks.squad import (
     record_features,
 )
 from modeling.tasks.squad.alignment import locate_answer
-from modeling.tasks.windows import cut_windows, max_context_window
 from modeling.tasks.squad.words import split_words
+from modeling.tasks.windows import cut_windows, max_context_window
 from modeling.tokenization import FastTokenizer
 
 

@@ -8,11 +8,11 @@ from modeling.tasks.array_input import ArrayInput
 from modeling.tasks.length_batches import BatchOptions
 from modeling.tasks.tagging import (
     SentenceEncoder,
-    TaggingExamples,
     TaggingOptions,
     TagSet,
     encode_sentences,
 )
+from modeling.tasks.tagging.batches import TaggingExamples
 
 TAGS = TagSet(("O", "B-X", "I-X"), "BIO", "BIO")
 
