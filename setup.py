@@ -11,6 +11,7 @@ SCRIPTS = [
     "learn_vocab",
     "run_classifier",
     "run_pretraining",
+    "run_squad",
 ]
 
 setup(

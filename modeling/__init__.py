@@ -13,6 +13,7 @@ _HOMES = {
     "UserError": "modeling.errors",
     "BertModel": "modeling.network",
     "BertPretrainer": "modeling.network",
+    "BertQuestionAnswerer": "modeling.network",
     "BertClassifier": "modeling.network",
     "FeatureClassifier": "modeling.network",
     "FullTokenizer": "modeling.tokenization",

@@ -88,7 +88,7 @@ def run(model_dir, data_dir, tmp_path):
             "data_dir": str(data_dir),
             "output_dir": str(tmp_path / "out"),
             "max_seq_length": 16,
-            "learning_rate": 5e-3,
+            "learning_rate": 2e-3,
             "train_batch_size": 16,
         }
         if "bert_config_file" not in values and (
@@ -274,7 +274,7 @@ def trained(model_dir, data_dir, tmp_path_factory):
         vocab_file=str(model_dir / "vocab.txt"),
         max_seq_length=12,
         pooling="mean",
-        learning_rate=5e-3,
+        learning_rate=2e-3,
         train_batch_size=16,
         num_train_epochs=4.0,
         do_train=True,
@@ -388,13 +388,13 @@ def test_trials_and_grid(run, caplog):
         "num_trials": 2,
         "grid": True,
         "grid_batch_sizes": ["16"],
-        "grid_learning_rates": ["5e-3", "1e-6"],
+        "grid_learning_rates": ["2e-3", "1e-6"],
         "grid_epochs": ["2"],
     }
     out = run(**values)
     summary = json.loads((out / "trials.json").read_text())
-    assert set(summary["settings"]) == {"lr0.005_bs16_ep2", "lr1e-06_bs16_ep2"}
-    assert summary["best_setting"] == "lr0.005_bs16_ep2"
+    assert set(summary["settings"]) == {"lr0.002_bs16_ep2", "lr1e-06_bs16_ep2"}
+    assert summary["best_setting"] == "lr0.002_bs16_ep2"
     setting = summary["settings"][summary["best_setting"]]
     scores = [trial["score"] for trial in setting["trials"].values()]
     assert setting["mean"]["score"] == pytest.approx(np.mean(scores))

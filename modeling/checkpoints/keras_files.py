@@ -29,7 +29,12 @@ from modeling.checkpoints.reader import (
 )
 from modeling.config import BertConfig
 from modeling.errors import UserError
-from modeling.network import BertClassifier, BertModel, BertPretrainer
+from modeling.network import (
+    BertClassifier,
+    BertModel,
+    BertPretrainer,
+    BertQuestionAnswerer,
+)
 
 WEIGHTS_SUFFIX = ".weights.h5"
 MODEL_SUFFIX = ".keras"
@@ -112,8 +117,9 @@ def write_keras_weights(
     """Writes `file` (`.weights.h5`), and `bert_config.json` beside it.
 
     The model whose `load_weights` reads the file follows from the arrays:
-    `BertPretrainer` where `cls/...` is among them, `BertClassifier` where
-    `output_weights` is, else `BertModel`.
+    `BertQuestionAnswerer` where `cls/squad/...` is among them, `BertPretrainer`
+    where other `cls/...` are, `BertClassifier` where `output_weights` is, else
+    `BertModel`.
 
     Raises:
       UserError: the arrays are not exactly those of such a model, or the files
@@ -180,6 +186,8 @@ def _unpack(file: Path) -> tuple[IO[bytes], dict[str, Any] | None]:
 def _matching_model(
     arrays: Mapping[str, np.ndarray], config: BertConfig
 ) -> keras.Model:
+    if any(name.startswith("cls/squad/") for name in arrays):
+        return BertQuestionAnswerer(config)
     if any(name.startswith("cls/") for name in arrays):
         return BertPretrainer(config)
     if "output_weights" in arrays:

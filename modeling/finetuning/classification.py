@@ -14,10 +14,11 @@ import tensorflow as tf
 from absl import logging
 
 from modeling.devices import is_chief
+from modeling.finetuning.freezing import frozen_parts
 from modeling.finetuning.kept_outputs import keep_encoder_outputs
 from modeling.finetuning.predicting import predict_chunks, predict_examples
 from modeling.finetuning.recipe import Recipe
-from modeling.finetuning.setup import Setup
+from modeling.finetuning.setup import Setup, default_cache
 from modeling.finetuning.start import Start
 from modeling.finetuning.trainer import FineTuning
 from modeling.finetuning.trials import Trial
@@ -127,7 +128,7 @@ class ClassificationJob:
             self.labels,
             start.tokenizer,
             options.rows,
-            options.cache_dir or _default_cache(output_dir),
+            options.cache_dir or default_cache(output_dir),
             options.num_workers,
         )
         self._kept: dict[str, Examples] = {}
@@ -325,7 +326,9 @@ class ClassificationJob:
             "labels": dataclasses.asdict(self.labels),
             "training_data": self._data.training_digest(),
             "init_checkpoint": self.setup.init_checkpoint,
-            "frozen": _frozen(self.setup.start, trainable),
+            "frozen": frozen_parts(
+                trainable, self.setup.start.config.num_hidden_layers
+            ),
         }
 
     def _decisions(self, outputs: np.ndarray) -> np.ndarray:
@@ -379,20 +382,3 @@ _HEAD = ("output_weights", "output_bias", "layer_mix", "bilstm")
 
 def _is_head(path: str) -> bool:
     return not path.startswith("bert/")
-
-
-def _default_cache(output_dir: str) -> str:
-    if "://" in output_dir:
-        return os.path.join(tempfile.gettempdir(), "bert_cache")
-    return os.path.join(output_dir, "cache")
-
-
-def _frozen(start: Start, trainable: Callable[[str], bool] | None) -> list[str]:
-    """Parts of the encoder that are not trained, by name."""
-    if trainable is None:
-        return []
-    parts = ["embeddings", "pooler"] + [
-        f"encoder/layer_{layer}"
-        for layer in range(start.config.num_hidden_layers)
-    ]
-    return [part for part in parts if not trainable(f"bert/{part}/")]

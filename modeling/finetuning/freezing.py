@@ -53,3 +53,20 @@ def parse_freeze(
         ]
     prefixes = tuple(frozen)
     return lambda path: not path.startswith(prefixes) if prefixes else True
+
+
+def frozen_parts(
+    trainable: Callable[[str], bool] | None, num_hidden_layers: int
+) -> list[str]:
+    """Names of the parts of the encoder that are not trained.
+
+    Args:
+      trainable: told the path of a variable, whether it is; None: all are.
+      num_hidden_layers: blocks of the encoder.
+    """
+    if trainable is None:
+        return []
+    parts = ["embeddings", "pooler"] + [
+        f"encoder/layer_{layer}" for layer in range(num_hidden_layers)
+    ]
+    return [part for part in parts if not trainable(f"bert/{part}/")]

@@ -84,9 +84,7 @@ def run_job(
         return None
     if purpose.train:
         tuning = job.fine_tuning(training_options)
-        job.setup.keep()
-        job.keep_description()
-        trained = tuning.run_all(trials)
+        trained = tuning.run_all(trials, on_start=lambda: _describe(job))
     else:
         trained = _open(job.setup)
     session, outcome = trained.session, trained.outcome
@@ -100,6 +98,11 @@ def run_job(
         phases.seconds[name] += seconds
     trained.log.end(phases)
     return trained
+
+
+def _describe(job: Job) -> None:
+    job.setup.keep()
+    job.keep_description()
 
 
 def _open(setup: Setup) -> Trained:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import tempfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -107,3 +108,10 @@ def read_kept(directory: str) -> dict[str, Any]:
         return {}
     with tf.io.gfile.GFile(path) as file:
         return json.loads(file.read())
+
+
+def default_cache(output_dir: str) -> str:
+    """Where tokenized examples are kept, on a disk of this machine."""
+    if "://" in output_dir:
+        return os.path.join(tempfile.gettempdir(), "bert_cache")
+    return os.path.join(output_dir, "cache")

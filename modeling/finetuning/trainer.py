@@ -65,6 +65,8 @@ class FineTuning:
       settings: more that shapes the weights, as JSON values.
       evaluate: judges the weights on the dev set; None: nothing does.
       order: (seed, epoch) -> which examples to take; None: each once.
+      num_examples: what the steps of an epoch are counted by, where the
+        examples are parts of what the original counts; None: the examples.
     """
 
     setup: Setup
@@ -74,31 +76,33 @@ class FineTuning:
     settings: Mapping[str, Any]
     evaluate: Evaluate | None = None
     order: Callable[[int, int], np.ndarray] | None = None
+    num_examples: int | None = None
 
-    def run(self, trial: Trial, directory: str | None = None) -> Trained:
-        """Trains once, or goes on where the same training ended.
-
-        Where it is evaluated on the way, the best weights are taken at the
-        end. They are written as `bert_model.ckpt`.
-
-        Args:
-          trial: what may differ.
-          directory: of its files, instead of the setup's.
-        """
-        return self._train(self._begin(trial, directory))
-
-    def run_all(self, trials: Sequence[Trial]) -> Trained:
+    def run_all(
+        self,
+        trials: Sequence[Trial],
+        on_start: Callable[[], None] = lambda: None,
+    ) -> Trained:
         """Trains all, each in a directory of its own, and takes the best.
+
+        The final weights, or where they are evaluated on the way the best ones,
+        are written as `bert_model.ckpt`. The same call goes on where it ended.
 
         Of several settings, the one with the best mean score wins, and of its
         trials the best. `trials.json` holds all scores, with mean and standard
         deviation of each setting. A trial that has ended is not run again.
 
+        Args:
+          trials: trainings; a single one has its files in the output directory.
+          on_start: called once all is checked, before the first training.
+
         Raises:
           UserError: there are several, and nothing to judge them by.
         """
         if len(trials) == 1:
-            return self.run(trials[0])
+            begun = self._begin(trials[0])
+            on_start()
+            return self._train(begun)
         if self.evaluate is None:
             raise UserError(
                 "Several trainings (--num_trials, --grid) need a dev set to "
@@ -111,6 +115,8 @@ class FineTuning:
                 self.setup.output_dir, _TRIALS_DIR, trial.name
             )
             begun = self._begin(trial, directory)
+            if number == 1:
+                on_start()
             result = self._read_result(begun)
             if result is None:
                 trained = self._train(begun)
@@ -140,7 +146,7 @@ class FineTuning:
         data = ArrayInput(examples, batches, trial.seed, order)
         per_epoch = data.batches_per_epoch()
         steps = self.recipe.num_train_steps(
-            len(examples.rows_per_example()),
+            self.num_examples or len(examples.rows_per_example()),
             trial.batch_size,
             per_epoch,
             trial.num_train_epochs,

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from keras import ops
 
-from modeling.network.crf import (
+from modeling.network.crf import Crf
+from modeling.network.tag_chains import (
     Allowed,
-    Crf,
     Layout,
     Scores,
     log_likelihood,

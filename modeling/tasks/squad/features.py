@@ -7,6 +7,7 @@ segment_ids: 0     0    0   0    0 0     1   1   1        1     0
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -100,6 +101,13 @@ class FeatureSet:
             self._arrays["document_ids"][part],
             self._arrays["document_offsets"][part],
         )
+
+    def digest(self) -> str:
+        """Tells the windows and their answers from others."""
+        digest = hashlib.sha256(repr(self._special).encode())
+        for name in sorted(self._arrays):
+            digest.update(np.ascontiguousarray(self._arrays[name]).tobytes())
+        return digest.hexdigest()[:16]
 
     def row(self, window: int) -> np.ndarray:
         """The ids of a row, without padding: int32 [length]"""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import IO, Any, NamedTuple
 
 from modeling.errors import UserError
-from modeling.output_files import sync
+from modeling.output_files import whole_file
 from modeling.tasks.squad.answers import Answered
 
 
@@ -26,6 +26,21 @@ class Predictions(NamedTuple):
     texts: dict[str, str]
     best_texts: dict[str, str]
     null_odds: dict[str, float]
+
+    @classmethod
+    def of(cls, answered: Iterable[Answered]) -> Predictions:
+        """Those of questions; their n-best lists are let go."""
+        predictions = cls({}, {}, {})
+        for question in answered:
+            predictions.add(question)
+        return predictions
+
+    def add(self, question: Answered) -> None:
+        """Takes one more."""
+        self.texts[question.id] = question.text
+        self.best_texts[question.id] = question.best_text
+        if question.null_odds is not None:
+            self.null_odds[question.id] = question.null_odds
 
 
 def write_predictions(
@@ -45,10 +60,7 @@ def write_predictions(
         for question in answered:
             entries = [entry._asdict() for entry in question.n_best]
             n_best.add(question.id, entries)
-            predictions.texts[question.id] = question.text
-            predictions.best_texts[question.id] = question.best_text
-            if question.null_odds is not None:
-                predictions.null_odds[question.id] = question.null_odds
+            predictions.add(question)
         n_best.end()
     files = {"predictions.json": predictions.texts}
     if predictions.null_odds:
@@ -77,12 +89,9 @@ class _ObjectFile:
 
 @contextlib.contextmanager
 def _writing(path: str) -> Iterator[IO[str]]:
-    temporary = f"{path}.tmp"
     try:
-        with open(temporary, "w", encoding="utf-8") as file:
+        with whole_file(path) as file:
             yield file
-            sync(file)
-        os.replace(temporary, path)
     except OSError as error:
         raise UserError(
             f"Cannot write {path}: {error.strerror or error}. Is there space, "

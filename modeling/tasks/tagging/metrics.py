@@ -47,12 +47,9 @@ def evaluate(targets: Tags, predictions: Tags, scheme: str) -> dict[str, Any]:
             a == b for a, b in zip(target, prediction, strict=True)
         )
         found, given = _things(target, scheme), _things(prediction, scheme)
-        for counter, things in (
-            (real, found),
-            (said, given),
-            (right, found & given),
-        ):
-            counter.update(kind for kind, *_ in things)
+        real.update(kind for kind, *_ in found)
+        said.update(kind for kind, *_ in given)
+        right.update(kind for kind, *_ in found & given)
     if not words:
         raise UserError("There are no words to evaluate.")
     per_type = {

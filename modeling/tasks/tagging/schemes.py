@@ -161,7 +161,7 @@ def allowed(
 
     Returns:
       From tag to tag bool [K, K], what a sentence may start with bool [K], and
-      end with bool [K]; the arguments of `modeling.network.crf.Allowed`.
+      end with bool [K]; the arguments of `modeling.network.tag_chains.Allowed`.
     """
     can_follow = _RULES.get(scheme, lambda before, after: True)
     outside = (OUTSIDE, None)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from modeling.network.crf import Allowed, Layout, Scores, viterbi
+from modeling.network.tag_chains import Allowed, Layout, Scores, viterbi
 from modeling.tasks.array_input import ArrayInput
 from modeling.tasks.length_batches import BatchOptions
 from modeling.tasks.tagging import (

@@ -1,5 +1,7 @@
 """Rows of words: first pieces, windows, documents, the cache."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -180,6 +182,8 @@ def test_cache_holds_the_same_and_knows_what_shaped_it(
     other = TagSet(("O", "B-X", "I-X", "B-Y"), "BIO", "BIO")
     assert run(make(10, 2))[1] and run(make(10, None, True))[1]
     assert run(make(10, tags=other))[1] and run(make(10), data[1:])[1]
+    apart = [dataclasses.replace(s, document=None) for s in data]
+    assert run(make(10, None, True), apart)[1]
 
 
 def test_options_that_cannot_work():

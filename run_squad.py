@@ -1,0 +1,228 @@
+"""Fine-tunes BERT to answer questions on a text: SQuAD, CMRC 2018, DRCD.
+
+  python run_squad.py \\
+    --vocab_file=$BERT_BASE_DIR/vocab.txt \\
+    --bert_config_file=$BERT_BASE_DIR/bert_config.json \\
+    --init_checkpoint=$BERT_BASE_DIR/bert_model.ckpt \\
+    --do_train --train_file=$SQUAD_DIR/train-v1.1.json \\
+    --do_predict --predict_file=$SQUAD_DIR/dev-v1.1.json \\
+    --train_batch_size=12 --learning_rate=3e-5 --num_train_epochs=2.0 \\
+    --max_seq_length=384 --doc_stride=128 --output_dir=/tmp/squad_base
+
+Where the file to predict has answers, EM and F1 are written beside the
+predictions. SQuAD 2.0 needs --version_2_with_negative.
+
+Questions of your own, a line each, a tab before the text that answers them:
+
+  python run_squad.py --interactive --output_dir=/tmp/squad_base
+
+The same command goes on where a training ended. See docs/squad.md.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from typing import TYPE_CHECKING
+
+from absl import flags
+
+import common_flags
+import fine_tuning_flags
+from modeling.errors import UserError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from modeling.finetuning.squad import SquadJob, SquadOptions
+
+_TRAIN_FILE = flags.DEFINE_string(
+    "train_file", None, "Questions with answers, as SQuAD's train-v1.1.json."
+)
+_PREDICT_FILE = flags.DEFINE_string(
+    "predict_file",
+    None,
+    "Questions to answer, as SQuAD's dev-v1.1.json or a test set. Where it has "
+    "answers, they are what --do_eval and evaluations on the way judge by.",
+)
+_PREDICTION_DIR = flags.DEFINE_string(
+    "prediction_dir", None, "Where predictions go. Default: --output_dir."
+)
+_INTERACTIVE = flags.DEFINE_bool(
+    "interactive",
+    False,
+    "Answer lines of standard input as they are typed: a question, a tab, a "
+    "text.",
+)
+_DOC_STRIDE = flags.DEFINE_integer(
+    "doc_stride",
+    128,
+    "Tokens from the start of a window to that of the next, where a text is "
+    "too long for one.",
+)
+_MAX_QUERY_LENGTH = flags.DEFINE_integer(
+    "max_query_length",
+    64,
+    "Tokens of the longest question; the rest is cut off.",
+)
+_N_BEST_SIZE = flags.DEFINE_integer(
+    "n_best_size", 20, "Answers in nbest_predictions.json."
+)
+_MAX_ANSWER_LENGTH = flags.DEFINE_integer(
+    "max_answer_length", 30, "Tokens of the longest answer."
+)
+_VERSION_2_WITH_NEGATIVE = flags.DEFINE_bool(
+    "version_2_with_negative",
+    False,
+    "Whether questions may have no answer, as in SQuAD 2.0.",
+)
+_NULL_SCORE_DIFF_THRESHOLD = flags.DEFINE_float(
+    "null_score_diff_threshold",
+    0.0,
+    "With --version_2_with_negative: how far the score of no answer must lie "
+    "above the best answer's. eval_results.json tells the best value.",
+)
+_VERBOSE_LOGGING = flags.DEFINE_bool(
+    "verbose_logging",
+    False,
+    "Whether the log lists all training questions whose answer is not found, "
+    "not only the first few.",
+)
+_METRIC = flags.DEFINE_enum(
+    "metric",
+    None,
+    ["squad", "cmrc", "drcd"],
+    "EM and F1 by words, as SQuAD, or by Chinese characters, as CMRC 2018 and "
+    "DRCD. Default: by the text.",
+)
+_ANSWER_TEXT = flags.DEFINE_enum(
+    "answer_text",
+    None,
+    ["original", "offsets"],
+    "Whether an answer is found among its words as in the original, or is the "
+    "characters that its tokens stand for. Default: original; offsets for "
+    "Chinese and for SentencePiece.",
+)
+fine_tuning_flags.define_fine_tuning_flags(
+    max_seq_length=384,
+    learning_rate=5e-5,
+    train_batch_size=32,
+    eval_batch_size=8,
+    predict_batch_size=8,
+)
+flags.mark_flag_as_required("output_dir")
+
+_READING_FLAGS = (
+    "max_seq_length",
+    "doc_stride",
+    "max_query_length",
+    "strip_accents",
+    "version_2_with_negative",
+)
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    fine_tuning_flags.check_purpose("interactive")
+    fine_tuning_flags.adopt_kept((), _READING_FLAGS)
+    options = _options()
+    from modeling.finetuning import answer_lines, run_job
+
+    strategy = common_flags.make_strategy()
+    job = _job(strategy, options)
+    purpose = fine_tuning_flags.purpose()
+    if purpose.predict and job.targets:
+        purpose = dataclasses.replace(purpose, evaluate=True)
+    trained = run_job(
+        job,
+        purpose,
+        fine_tuning_flags.trials(),
+        fine_tuning_flags.training_options(strategy),
+    )
+    if trained is None:
+        return
+    if _INTERACTIVE.value and not trained.outcome.interrupted:
+        answer_lines(lambda line: job.answer(trained.session, line))
+    if trained.outcome.signal is not None:
+        sys.exit(128 + trained.outcome.signal)
+
+
+def _job(strategy: tf.distribute.Strategy, options: SquadOptions) -> SquadJob:
+    from modeling.finetuning import parse_freeze
+    from modeling.finetuning.squad import SquadJob
+
+    values = flags.FLAGS
+    start = fine_tuning_flags.find_start()
+    options = dataclasses.replace(
+        options,
+        use_one_hot_embeddings=fine_tuning_flags.uses_one_hot_embeddings(
+            strategy
+        ),
+    )
+    return SquadJob(
+        start,
+        strategy,
+        values.output_dir,
+        options,
+        fine_tuning_flags.recipe(strategy),
+        init_checkpoint=values.init_checkpoint,
+        xla=common_flags.uses_xla(strategy),
+        trainable=parse_freeze(values.freeze, start.config.num_hidden_layers),
+        kept=fine_tuning_flags.kept(*_READING_FLAGS),
+    )
+
+
+def _options() -> SquadOptions:
+    from modeling.finetuning.squad import SquadOptions
+    from modeling.tasks.squad import AnswerOptions, WindowOptions
+
+    values = flags.FLAGS
+    _check_files()
+    # With --do_predict alone, what is evaluated are the predictions.
+    eval_flag = (
+        "predict" if values.do_predict and not values.do_eval else "eval"
+    )
+    return SquadOptions(
+        train_file=_TRAIN_FILE.value,
+        predict_file=_PREDICT_FILE.value,
+        windows=WindowOptions(
+            values.max_seq_length,
+            _DOC_STRIDE.value,
+            _MAX_QUERY_LENGTH.value,
+            _VERSION_2_WITH_NEGATIVE.value,
+        ),
+        answers=AnswerOptions(
+            _N_BEST_SIZE.value,
+            _MAX_ANSWER_LENGTH.value,
+            _VERSION_2_WITH_NEGATIVE.value,
+            _NULL_SCORE_DIFF_THRESHOLD.value,
+        ),
+        answer_text=_ANSWER_TEXT.value,
+        metric=_METRIC.value,
+        policy=common_flags.policy(),
+        recompute=values.recompute,
+        eval_batch_size=values[f"{eval_flag}_batch_size"].value,
+        predict_batch_size=values.predict_batch_size,
+        prediction_dir=_PREDICTION_DIR.value,
+        cache_dir=values.cache_dir,
+        num_workers=values.num_workers,
+        verbose=_VERBOSE_LOGGING.value,
+    )
+
+
+def _check_files() -> None:
+    """Checks, before anything long begins, that what is asked for has data."""
+    if fine_tuning_flags.is_training() and _TRAIN_FILE.value is None:
+        raise UserError("Training needs --train_file.")
+    for name in ("do_eval", "do_predict"):
+        if flags.FLAGS[name].value and _PREDICT_FILE.value is None:
+            raise UserError(f"--{name} needs --predict_file.")
+
+
+def run() -> None:
+    """Runs the script; the installed command."""
+    common_flags.run(main)
+
+
+if __name__ == "__main__":
+    run()
