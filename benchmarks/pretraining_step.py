@@ -143,9 +143,7 @@ def _batch(setting: Setting) -> dict[str, np.ndarray]:
         "masked_lm_positions": positions.astype(np.int32),
         "masked_lm_ids": rng.integers(0, vocab_size, positions.shape, np.int32),
         "masked_lm_weights": np.ones(positions.shape, np.float32),
-        "next_sentence_labels": rng.integers(
-            0, 2, (setting.rows, 1), np.int32
-        ),
+        "next_sentence_labels": rng.integers(0, 2, (setting.rows, 1), np.int32),
         "next_sentence_weights": np.ones((setting.rows, 1), np.float32),
     }
 

@@ -284,27 +284,23 @@ def trained(model_dir, data_dir, tmp_path_factory):
 
 
 def test_lines_of_any_number_are_predicted_from_standard_input(
-    trained, run, tmp_path, monkeypatch
+    trained, tmp_path
 ):
     # More than are taken together.
     lines = [text for text, _ in sentences(4100, 1)]
     path = tmp_path / "lines.txt"
     path.write_text("\n".join(lines) + "\n")
     predictions = tmp_path / "predictions"
-    values = {
-        "output_dir": str(trained),
-        "prediction_dir": str(predictions),
-        "max_seq_length": 128,
-        "do_predict": True,
-        "data_dir": None,
-    }
-    # Like a user who does not give the flag again.
     script = load_script("run_classifier")
-    del values["max_seq_length"]
     with flagsaver.flagsaver(
-        task_name="auto", predict_file=str(path), **values
+        task_name="auto",
+        output_dir=str(trained),
+        prediction_dir=str(predictions),
+        predict_file=str(path),
+        do_predict=True,
     ):
         script.main([])
+        # Flags of the training that are not given again.
         assert flags.FLAGS.max_seq_length == 12
         assert flags.FLAGS.pooling == "mean"
     from_file = (predictions / "predictions.tsv").read_text()
@@ -326,9 +322,7 @@ def test_lines_of_any_number_are_predicted_from_standard_input(
     assert (tmp_path / "piped" / "predictions.tsv").read_text() == from_file
 
 
-def test_lines_are_answered_as_they_are_typed(
-    trained, run, monkeypatch, capsys
-):
+def test_lines_are_answered_as_they_are_typed(trained, monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdin", io.StringIO("it was great fine\n\n\n"))
     script = load_script("run_classifier")
     with flagsaver.flagsaver(
@@ -381,6 +375,7 @@ def test_the_best_weights_are_kept_and_training_ends_early(run):
     assert results_of(out)["global_step"] == steps[best]
 
 
+@pytest.mark.slow
 def test_trials_and_grid(run, caplog):
     values = {
         "do_train": True,
@@ -448,7 +443,20 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("values", WAYS.values(), ids=WAYS)
+_SLOW_WAYS = ("accumulated", "replicas", "half", "weighted")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param(
+            values,
+            id=name,
+            marks=pytest.mark.slow if name in _SLOW_WAYS else (),
+        )
+        for name, values in WAYS.items()
+    ],
+)
 def test_ways_of_training(values, run):
     out = run(
         **values,
@@ -561,9 +569,10 @@ def test_regression_and_several_labels(run, tmp_path):
 
     shutil.rmtree(out)
     run(**shared, data_dir=str(tags), kind="multi_label")
-    results = results_of(out)
-    assert results["eval_micro_f1"] > 0.8
-    assert report_of(out)["per_class"].keys() == {"film", "good"}
+    assert results_of(out)["eval_micro_f1"] > 0.5
+    per_class = report_of(out)["per_class"]
+    assert per_class.keys() == {"film", "good"}
+    assert per_class["good"]["f1"] > 0.9
 
 
 def test_a_processor_of_ones_own(run, monkeypatch):

@@ -7,6 +7,8 @@ own seed, so that a resumed run repeats exactly and replicas differ.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -17,6 +19,8 @@ Seed = Any  # two integers, a tensor or a sequence
 
 # Places in one network that can have a mask of their own.
 _MAX_SITES = 4096
+# Shares of zeroes are multiples of one through this.
+_LEVELS = 1 << 16
 
 
 class Dropout(keras.layers.Layer):
@@ -43,7 +47,25 @@ class Dropout(keras.layers.Layer):
         # (step, site) meets another's.
         seed = ops.cast(ops.convert_to_tensor(seed), "uint32")
         seed = ops.stack([seed[0], seed[1] * _MAX_SITES + self.site])
-        return keras.random.dropout(x, self.rate, seed=_FixedSeed(seed))
+        threshold = round(self.rate * _LEVELS)
+        keep = _levels(ops.shape(x), seed) >= threshold
+        return ops.where(keep, x * (_LEVELS / (_LEVELS - threshold)), 0.0)
+
+
+def _levels(shape: Sequence[Any], seed: Tensor) -> Tensor:
+    """Random integers below `_LEVELS`, in a shape.
+
+    On CPUs, drawing them two by two takes a third of the time of the floats
+    that `keras.random.dropout` draws. Those have the precision of `x`, too: of
+    bfloat16s, no share of a tenth is below 0.1.
+    """
+    count = math.prod(shape)
+    pairs = keras.random.randint(
+        ((count + 1) // 2, 1), -(2**31), 2**31 - 1, "int32", _FixedSeed(seed)
+    )
+    # [pairs, 1] -> [pairs, 2]
+    levels = ops.view(pairs, "uint16")
+    return ops.reshape(ops.reshape(levels, (-1,))[:count], shape)
 
 
 class _FixedSeed(keras.random.SeedGenerator):

@@ -8,8 +8,8 @@ import keras
 from keras import ops
 
 from modeling.config import BertConfig
+from modeling.network.activations import activation
 from modeling.network.layers import (
-    activation,
     dense,
     gather_positions,
     initializer,
@@ -26,7 +26,13 @@ class Transform(keras.layers.Layer):
         super().__init__(name="transform", **kwargs)
         self.config = config
         policy = self.dtype_policy
-        self.dense = dense(config, config.hidden_size, "dense", policy)
+        self.dense = dense(
+            config,
+            config.hidden_size,
+            "dense",
+            policy,
+            activation(config.hidden_act),
+        )
         self.norm = layer_norm(config, policy)
 
     def build(self, input_shape: Any = None) -> None:
@@ -35,7 +41,7 @@ class Transform(keras.layers.Layer):
         self.built = True
 
     def call(self, x: Tensor) -> Tensor:
-        return self.norm(activation(self.config.hidden_act)(self.dense(x)))
+        return self.norm(self.dense(x))
 
 
 class MaskedLMHead(keras.layers.Layer):

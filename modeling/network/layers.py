@@ -11,7 +11,6 @@ exist before the first call and their paths depend on no caller.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +18,7 @@ import keras
 from keras import ops
 
 from modeling.config import BertConfig
+from modeling.network.activations import activation
 from modeling.network.dropout import Dropout, Seed
 from modeling.network.recompute import recomputed
 
@@ -29,35 +29,14 @@ Tensor = Any
 _MASKED_SCORE = -10000.0
 
 
-def activation(name: str) -> Callable[[Tensor], Tensor]:
-    """The function that `BertConfig.hidden_act` names."""
-    return _ACTIVATIONS[name]
-
-
-def _gelu(x: Tensor, approximate: bool) -> Tensor:
-    # Its gradient squares x, which float16 cannot hold beyond 256.
-    if keras.backend.standardize_dtype(x.dtype) != "float16":
-        return ops.gelu(x, approximate=approximate)
-    y = ops.gelu(ops.cast(x, "float32"), approximate=approximate)
-    return ops.cast(y, "float16")
-
-
-_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "gelu": functools.partial(_gelu, approximate=True),
-    "gelu_erf": functools.partial(_gelu, approximate=False),
-    "relu": ops.relu,
-    "tanh": ops.tanh,
-    "linear": lambda x: x,
-}
-
-
 def initializer(config: BertConfig) -> keras.initializers.Initializer:
     """A fresh truncated normal: one object would give equal weights twice."""
     return keras.initializers.TruncatedNormal(stddev=config.initializer_range)
 
 
 class Dense(keras.layers.Dense):
-    """A dense layer whose bias is added in the precision of its variable.
+    """A dense layer that adds its bias, and applies its activation, in the
+    precision of its variables.
 
     A bias's gradient is the sum of as many numbers as there are tokens: in
     bfloat16, kernels that sum in their own precision were seen to miss it by a
@@ -73,10 +52,20 @@ class Dense(keras.layers.Dense):
         return ops.cast(super().call(inputs), self.compute_dtype)
 
 
-def dense(config: BertConfig, units: int, name: str, dtype: Any) -> Any:
+def dense(
+    config: BertConfig,
+    units: int,
+    name: str,
+    dtype: Any,
+    activation: Callable[[Tensor], Tensor] | None = None,
+) -> Any:
     """A dense layer [rows, any] -> [rows, units], initialised as in BERT."""
     return Dense(
-        units, kernel_initializer=initializer(config), name=name, dtype=dtype
+        units,
+        activation,
+        kernel_initializer=initializer(config),
+        name=name,
+        dtype=dtype,
     )
 
 
@@ -238,7 +227,11 @@ class Intermediate(keras.layers.Layer):
         super().__init__(name="intermediate", **kwargs)
         self.config = config
         self.dense = dense(
-            config, config.intermediate_size, "dense", self.dtype_policy
+            config,
+            config.intermediate_size,
+            "dense",
+            self.dtype_policy,
+            activation(config.hidden_act),
         )
 
     def build(self, input_shape: Any = None) -> None:
@@ -246,7 +239,7 @@ class Intermediate(keras.layers.Layer):
         self.built = True
 
     def call(self, hidden: Tensor) -> Tensor:
-        return activation(self.config.hidden_act)(self.dense(hidden))
+        return self.dense(hidden)
 
 
 class TransformerLayer(keras.layers.Layer):

@@ -8,7 +8,12 @@ import pytest
 from modeling.checkpoints import open_checkpoint
 from modeling.checkpoints.keras_files import write_keras_weights
 from modeling.errors import UserError
-from modeling.network import BertClassifier, BertModel, BertPretrainer
+from modeling.network import (
+    BertClassifier,
+    BertModel,
+    BertPretrainer,
+    BertQuestionAnswerer,
+)
 from tests.checkpoints.conftest import CONFIG, random_like
 
 SINUSOIDAL = dataclasses.replace(CONFIG, position_embedding_type="sinusoidal")
@@ -18,6 +23,7 @@ MODELS = {
     "without positions": lambda: BertModel(SINUSOIDAL),
     "pretrainer": lambda: BertPretrainer(CONFIG),
     "classifier": lambda: BertClassifier(CONFIG, num_labels=3),
+    "question answerer": lambda: BertQuestionAnswerer(CONFIG),
     "eleven layers": lambda: BertModel(
         dataclasses.replace(CONFIG, num_hidden_layers=11)
     ),
@@ -114,6 +120,15 @@ def test_written_classifier_has_its_labels(tmp_path):
     write_keras_weights(tmp_path / "a.weights.h5", arrays, CONFIG)
     reader = open_checkpoint(tmp_path)
     assert reader.shapes["output_weights"] == (5, CONFIG.hidden_size)
+
+
+def test_written_question_answerer_is_one(tmp_path):
+    arrays = random_like(BertQuestionAnswerer(CONFIG))
+    write_keras_weights(tmp_path / "a.weights.h5", arrays, CONFIG)
+    loaded = BertQuestionAnswerer(CONFIG)
+    loaded.load_weights(tmp_path / "a.weights.h5")
+    for variable in loaded.weights:
+        np.testing.assert_array_equal(variable.numpy(), arrays[variable.path])
 
 
 def test_only_whole_models_are_written(tmp_path, arrays):

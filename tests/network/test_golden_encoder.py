@@ -10,7 +10,7 @@ from keras import ops
 
 from modeling.network import BertClassifier, BertModel, BertPretrainer
 from modeling.network import losses as network_losses
-from modeling.network.layers import activation
+from modeling.network.activations import activation
 from tests.network.conftest import assign
 
 pytestmark = pytest.mark.golden

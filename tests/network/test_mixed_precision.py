@@ -7,9 +7,9 @@ from keras import ops
 
 from modeling.config import BertConfig
 from modeling.network import BertClassifier, BertPretrainer
+from modeling.network.activations import activation
 from modeling.network.layers import (
     SelfAttention,
-    activation,
     attention_bias,
     layer_norm,
 )

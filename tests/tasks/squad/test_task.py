@@ -98,7 +98,9 @@ def test_accuracy_counts_spans_that_are_right_on_both_sides(
 def test_a_batch_has_the_shapes_it_says(examples):
     arrays = examples.arrays(np.array([0, 5]), 64, 3)
     for name, spec in examples.signature().items():
-        assert spec.is_compatible_with(arrays[name]), name
+        assert spec.shape.is_compatible_with(arrays[name].shape), name
+        assert spec.dtype == arrays[name].dtype, name
+    assert arrays.keys() == examples.signature().keys()
     assert arrays["example_weights"].tolist() == [1, 1, 0]
     assert len(examples.rows_per_example()) == len(examples.lengths())
 

