@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 
@@ -58,8 +59,18 @@ def make_strategy(
     if distribution == "multi_worker":
         return _connect_hosts()
     if distribution == "mirrored":
-        return tf.distribute.MirroredStrategy(_local_devices())
+        return mirrored(tuple(_local_devices()))
     return tf.distribute.get_strategy()
+
+
+@functools.cache
+def mirrored(devices: tuple[str, ...]) -> tf.distribute.MirroredStrategy:
+    """The strategy over some devices of this machine.
+
+    One for all who ask: replicas of a second strategy in a process would take
+    up messages of the first one's.
+    """
+    return tf.distribute.MirroredStrategy(list(devices))
 
 
 def split_cpu(count: int) -> None:

@@ -148,7 +148,9 @@ def test_gradients_are_the_same_with_frozen_blocks(tiny_config):
 def test_gradients_are_the_same_on_replicas_and_in_loops(tiny_config):
     import tensorflow as tf
 
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    from modeling.devices import make_strategy
+
+    strategy = make_strategy("mirrored")
     totals = []
     with strategy.scope():
         models = pair_of(tiny_config)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import types
 from collections.abc import Mapping, Sequence
 
@@ -11,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from modeling.devices import make_strategy
 from modeling.network import BertClassifier
 from modeling.network.losses import cross_entropy
 from modeling.training.optimizers import Optimizer, OptimizerOptions
@@ -32,13 +32,7 @@ class Layout:
     def strategy(self) -> tf.distribute.Strategy:
         if self.replicas == 1:
             return tf.distribute.get_strategy()
-        return _mirrored(self.replicas)
-
-
-@functools.cache  # a second one would take up the first one's messages
-def _mirrored(replicas: int) -> tf.distribute.Strategy:
-    devices = [f"CPU:{index}" for index in range(replicas)]
-    return tf.distribute.MirroredStrategy(devices)
+        return make_strategy("mirrored")
 
 
 class Training:
