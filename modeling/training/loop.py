@@ -93,7 +93,7 @@ class Trainer:
         self._position = np.zeros(3, np.int64)
         self._waited = 0.0
         self.interrupted = False
-        self._profiling = False
+        self._profiling = self._is_traced = False
 
     def train(self, batches: Any, position: np.ndarray) -> int:
         """Trains to the last step, or until it shall stop.
@@ -136,6 +136,9 @@ class Trainer:
         stop = bool(self._stop)
         self._start_profile(count)
         if self._options.steps_per_call == 1:
+            if not self._is_traced:
+                self._step.trace(iterator.element_spec[0])
+                self._is_traced = True
             started = time.perf_counter()
             features, positions = next(iterator)
             self._waited += time.perf_counter() - started

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -105,6 +106,17 @@ class TrainStep:
         """What the step keeps beside weights and slots, by name."""
         scale = self._scaler.variables if self._scaler else {}
         return {"global_step": self.global_step, **scale}
+
+    def trace(self, spec: Any) -> None:
+        """Prepares for all batches of a kind, before the first one comes.
+
+        Its own shape would make a graph for itself, in which kernels round
+        otherwise: a training that goes on would not repeat exactly.
+
+        Args:
+          spec: types of features, as the strategy distributes them.
+        """
+        self._one.get_concrete_function(spec, tf.TensorSpec([], tf.float32))
 
     def __call__(self, features: Features, stop: bool) -> tf.Tensor:
         """Takes one step.
