@@ -205,7 +205,7 @@ def test_impossible_flags_are_told_at_once(flag):
 @pytest.mark.slow
 def test_interrupted_it_says_how_to_go_on(tmp_path):
     text = tmp_path / "text.txt"
-    text.write_text("the cat wanted to go home\n" * 200_000)
+    text.write_text("the cat wanted to go home\n" * 1_000_000)
     process = subprocess.Popen(
         [
             sys.executable,

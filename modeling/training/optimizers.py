@@ -101,7 +101,11 @@ class Optimizer:
             _Slots(variable, options, num_hidden_layers)
             for variable in variables
         ]
-        self._update = _update_function(options.name, compiled)
+        self._update = _update_function(
+            options.name,
+            compiled,
+            in_place=tf.distribute.get_strategy().num_replicas_in_sync == 1,
+        )
 
     @property
     def variables(self) -> dict[str, tf.Variable]:
@@ -159,17 +163,16 @@ class Optimizer:
         slots: _Slots,
     ) -> None:
         def update() -> None:
-            new = self._update(
+            self._update(
                 self._options,
                 slots.excluded,
-                variable.read_value(),
-                m.read_value(),
-                v.read_value(),
-                gradient * scale,
+                variable,
+                m,
+                v,
+                gradient,
+                scale,
                 learning_rate * slots.rate_factor,
             )
-            for target, value in zip((variable, m, v), new, strict=True):
-                target.assign(value)
 
         if finite is None:
             update()
@@ -223,13 +226,16 @@ def _adamw(
     m: tf.Tensor,
     v: tf.Tensor,
     gradient: tf.Tensor,
+    scale: tf.Tensor,
     learning_rate: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Adam without bias correction, with decoupled decay.
 
     Source: `optimization.AdamWeightDecayOptimizer`.
     """
-    direction, m, v = _direction(options, excluded, variable, m, v, gradient)
+    direction, m, v = _direction(
+        options, excluded, variable, m, v, gradient * scale
+    )
     return variable - learning_rate * direction, m, v
 
 
@@ -240,13 +246,16 @@ def _lamb(
     m: tf.Tensor,
     v: tf.Tensor,
     gradient: tf.Tensor,
+    scale: tf.Tensor,
     learning_rate: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Layer-wise adaptive moments (You et al. 2020), as ALBERT was trained.
 
     The moments are not corrected for their bias, as in `_adamw`.
     """
-    direction, m, v = _direction(options, excluded, variable, m, v, gradient)
+    direction, m, v = _direction(
+        options, excluded, variable, m, v, gradient * scale
+    )
     if not excluded:
         weight_norm, norm = tf.norm(variable), tf.norm(direction)
         ratio = tf.math.divide_no_nan(weight_norm, norm)
@@ -275,6 +284,40 @@ UPDATE_RULES = {"adamw": _adamw, "lamb": _lamb}
 
 
 @functools.cache
-def _update_function(name: str, compiled: bool) -> Callable[..., Any]:
-    """An update rule, traced once for each shape of variable and device."""
-    return tf.function(UPDATE_RULES[name], jit_compile=compiled or None)
+def _update_function(
+    name: str, compiled: bool, in_place: bool
+) -> Callable[..., None]:
+    """An update rule, traced once for each shape of variable and device.
+
+    Args:
+      name: of the rule.
+      compiled: whether XLA compiles it.
+      in_place: whether it is given variables rather than values, so that new
+        values take the place of the old in memory. Not with several replicas:
+        there, calls for other slots were seen to change those of the first.
+    """
+    function = functools.partial(tf.function, jit_compile=compiled or None)
+    rule = UPDATE_RULES[name]
+    if in_place:
+        return function(_assigning(rule))
+    return _assigning(function(rule))
+
+
+def _assigning(rule: Callable[..., Any]) -> Callable[..., None]:
+    """A rule that is given the variable and its slots, and sets them."""
+
+    def update(
+        options: OptimizerOptions,
+        excluded: bool,
+        variable: tf.Variable,
+        m: tf.Variable,
+        v: tf.Variable,
+        *numbers: tf.Tensor,
+    ) -> None:
+        targets = variable, m, v
+        values = [target.read_value() for target in targets]
+        new = rule(options, excluded, *values, *numbers)
+        for target, value in zip(targets, new, strict=True):
+            target.assign(value)
+
+    return update

@@ -106,7 +106,8 @@ def test_lamb_scales_to_the_norm_of_the_weights():
             options,
             False,
             *ours,
-            tf.constant(gradient, tf.float32),
+            tf.constant(2.0 * gradient, tf.float32),
+            tf.constant(0.5),
             tf.constant(0.1),
         )
     np.testing.assert_allclose(ours[0], weights, atol=1e-6)
@@ -115,17 +116,17 @@ def test_lamb_scales_to_the_norm_of_the_weights():
 
 def test_lamb_leaves_biases_and_zeros_unscaled():
     gradient, rate = tf.constant([1.0]), tf.constant(0.1)
-    zero = tf.zeros([1])
+    zero, one = tf.zeros([1]), tf.ones([])
     options = OptimizerOptions(name="lamb")
     adam, lamb = (
         UPDATE_RULES[rule](
-            options, True, tf.constant([5.0]), zero, zero, gradient, rate
+            options, True, tf.constant([5.0]), zero, zero, gradient, one, rate
         )
         for rule in ("adamw", "lamb")
     )
     np.testing.assert_array_equal(adam[0], lamb[0])
     # Weights of zero have no norm to scale to.
     new, *_ = UPDATE_RULES["lamb"](
-        options, False, zero, zero, zero, gradient, rate
+        options, False, zero, zero, zero, gradient, one, rate
     )
     np.testing.assert_allclose(new, -0.1 * 0.1 / (np.sqrt(1e-3) + 1e-6), 1e-5)
