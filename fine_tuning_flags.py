@@ -5,6 +5,7 @@ As in `common_flags`, a group is defined by one function and read by another.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from absl import flags
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 
     import tensorflow as tf
 
-    from modeling.finetuning import Purpose, Recipe, Start, Trial
-    from modeling.tasks.feature_based import FeatureBased
+    from modeling.finetuning import Job, Recipe, Surroundings, Trial
+    from modeling.tasks.feature_based import ChosenLayers, FeatureBased
+    from modeling.tasks.split_files import SplitFiles
     from modeling.training import TrainingOptions
 
 FLAGS = flags.FLAGS
@@ -39,8 +41,15 @@ def define_fine_tuning_flags(
     train_batch_size: int,
     eval_batch_size: int,
     predict_batch_size: int,
+    typed_line: str,
 ) -> None:
-    """Model, output, and how a task is trained; with the script's defaults."""
+    """Model, output, and how a task is trained and asked.
+
+    Args:
+      max_seq_length, learning_rate, train_batch_size, eval_batch_size,
+        predict_batch_size: the script's defaults.
+      typed_line: what a line of --interactive is.
+    """
     common_flags.define_pretrained_flags()
     common_flags.define_training_flags(
         learning_rate=learning_rate,
@@ -65,6 +74,14 @@ def define_fine_tuning_flags(
         predict_batch_size,
         "Rows of full length in a batch of prediction.",
         lower_bound=1,
+    )
+    flags.DEFINE_string(
+        "prediction_dir", None, "Where predictions go. Default: --output_dir."
+    )
+    flags.DEFINE_bool(
+        "interactive",
+        False,
+        f"Answer lines of standard input as they are typed: {typed_line}.",
     )
     flags.DEFINE_float("num_train_epochs", 3.0, "Passes over the training set.")
     flags.DEFINE_float(
@@ -142,8 +159,14 @@ def _define_choice_flags() -> None:
     flags.DEFINE_list("grid_epochs", ["2", "3", "4"], "Of --grid.")
 
 
-def define_feature_based_flags() -> None:
-    """A frozen encoder under a small network."""
+def define_feature_based_flags(
+    lstm_layers: str = "With --feature_based: layers of a BiLSTM; 0: none.",
+) -> None:
+    """A frozen encoder under a small network.
+
+    Args:
+      lstm_layers: what the script does with them.
+    """
     flags.DEFINE_bool(
         "feature_based",
         False,
@@ -166,7 +189,7 @@ def define_feature_based_flags() -> None:
     flags.DEFINE_integer(
         "lstm_layers",
         0,
-        "With --feature_based: layers of a BiLSTM; 0: none.",
+        lstm_layers,
         lower_bound=0,
     )
     flags.DEFINE_integer(
@@ -177,22 +200,58 @@ def define_feature_based_flags() -> None:
     )
 
 
-def check_purpose(*others: str) -> None:
-    """Checks that there is something to do.
+def define_data_flags(data: str, predicted: str) -> None:
+    """Which files a task learns from, is judged by and predicts.
 
     Args:
-      others: flags beside the usual ones that are something to do.
+      data: what --data_dir has.
+      predicted: what a file to predict may be beside these.
+    """
+    flags.DEFINE_string("data_dir", None, f"Directory of {data}.")
+    flags.DEFINE_string(
+        "train_file", None, "What to learn from. Default: that of --data_dir."
+    )
+    flags.DEFINE_string(
+        "dev_file",
+        None,
+        "What to evaluate with. Default: that of --data_dir.",
+    )
+    flags.DEFINE_string(
+        "predict_file",
+        None,
+        f"What to predict with --do_predict: {predicted}. Default: the test "
+        "file of --data_dir.",
+    )
+
+
+def split_files(endings: Sequence[str]) -> SplitFiles:
+    """The flags of `define_data_flags`.
+
+    Args:
+      endings: of files in --data_dir, see `SplitFiles`.
 
     Raises:
-      UserError: there is not.
+      UserError: something is asked for that has no file.
     """
-    names = ("do_train", "do_eval", "do_predict", *others)
-    if not any(FLAGS[name].value for name in (*names, "dry_run")):
-        raise UserError(
-            "At least one of "
-            + ", ".join(f"--{name}" for name in names)
-            + " must be given (or --dry_run)."
-        )
+    from modeling.tasks.split_files import SplitFiles
+
+    files = SplitFiles(
+        FLAGS.data_dir,
+        {
+            "train": FLAGS.train_file,
+            "dev": FLAGS.dev_file,
+            "test": FLAGS.predict_file,
+        },
+        tuple(endings),
+    )
+    for split, is_needed in (
+        ("train", is_training()),
+        ("dev", FLAGS.do_eval),
+        ("test", FLAGS.do_predict),
+    ):
+        if is_needed:
+            files.get(split)
+    return files
 
 
 def is_training() -> bool:
@@ -200,29 +259,34 @@ def is_training() -> bool:
     return FLAGS.do_train or FLAGS.dry_run
 
 
-def purpose() -> Purpose:
-    """What is asked for."""
-    from modeling.finetuning import Purpose
+def begin(network: Sequence[str], reading: Sequence[str]) -> None:
+    """Checks that there is something to do, and what it is done with.
 
-    return Purpose(
-        FLAGS.do_train, FLAGS.do_eval, FLAGS.do_predict, FLAGS.dry_run
-    )
-
-
-def adopt_kept(network: Sequence[str], reading: Sequence[str]) -> None:
-    """Without training, gives flags the values that training had.
+    Without training, flags that are not given take the values that training
+    had.
 
     Args:
       network: flags that shape the network, which cannot differ.
       reading: flags of how text is read, which may.
 
     Raises:
-      UserError: a flag of the network is given another value.
+      UserError: nothing to do, or a flag of the network that is given another
+        value.
     """
+    names = ("do_train", "do_eval", "do_predict", "interactive")
+    if not any(FLAGS[name].value for name in (*names, "dry_run")):
+        raise UserError(
+            "At least one of "
+            + ", ".join(f"--{name}" for name in names)
+            + " must be given (or --dry_run)."
+        )
+    if not is_training():
+        _adopt_kept(network, reading)
+
+
+def _adopt_kept(network: Sequence[str], reading: Sequence[str]) -> None:
     from modeling.finetuning import read_kept
 
-    if is_training():
-        return
     kept = read_kept(FLAGS.output_dir)
     for name in (*network, *reading):
         if name not in kept:
@@ -237,24 +301,106 @@ def adopt_kept(network: Sequence[str], reading: Sequence[str]) -> None:
             )
 
 
-def kept(*names: str) -> dict[str, object]:
-    """Values of flags that `adopt_kept` will ask for."""
-    return {name: FLAGS[name].value for name in names}
+def surroundings(
+    strategy: tf.distribute.Strategy, kept: Sequence[str]
+) -> Surroundings:
+    """What a job begins with, and where it works.
 
+    Args:
+      strategy: the devices.
+      kept: flags that `begin` will ask for in calls without training.
+    """
+    from modeling.finetuning import Surroundings, find_start, parse_freeze
 
-def find_start() -> Start:
-    """The model that is fine-tuned, or that has been."""
-    from modeling.finetuning import find_start
-
-    return find_start(
+    start = find_start(
         common_flags.pretrained_files(),
         FLAGS.output_dir,
         is_training(),
         FLAGS.max_seq_length,
     )
+    return Surroundings(
+        start=start,
+        strategy=strategy,
+        output_dir=FLAGS.output_dir,
+        recipe=_recipe(strategy),
+        do_train=is_training(),
+        init_checkpoint=FLAGS.init_checkpoint,
+        xla=common_flags.uses_xla(strategy),
+        trainable=parse_freeze(FLAGS.freeze, start.config.num_hidden_layers),
+        kept={name: FLAGS[name].value for name in kept},
+    )
 
 
-def recipe(strategy: tf.distribute.Strategy) -> Recipe:
+def job_options(strategy: tf.distribute.Strategy) -> dict[str, object]:
+    """Fields of `JobOptions`, by name."""
+    from modeling.devices import is_tpu
+
+    one_hot = FLAGS.use_one_hot_embeddings
+    return {
+        "policy": common_flags.policy(),
+        # On TPUs, as the original.
+        "use_one_hot_embeddings": (
+            is_tpu(strategy) if one_hot is None else one_hot
+        ),
+        "recompute": FLAGS.recompute,
+        "eval_batch_size": FLAGS.eval_batch_size,
+        "predict_batch_size": FLAGS.predict_batch_size,
+        "prediction_dir": FLAGS.prediction_dir,
+        "cache_dir": FLAGS.cache_dir,
+        "num_workers": FLAGS.num_workers,
+    }
+
+
+def run(
+    job: Job, strategy: tf.distribute.Strategy, evaluate: bool = False
+) -> None:
+    """Does what is asked for, and ends with the status of how that ended.
+
+    Args:
+      job: of the script's task.
+      strategy: the devices.
+      evaluate: whether to evaluate even without --do_eval.
+    """
+    from modeling.finetuning import Purpose, answer_lines, run_job
+
+    purpose = Purpose(
+        FLAGS.do_train,
+        FLAGS.do_eval or evaluate,
+        FLAGS.do_predict,
+        FLAGS.dry_run,
+    )
+    trained = run_job(job, purpose, _trials(), _training_options(strategy))
+    if trained is None:
+        return
+    if FLAGS.interactive and not trained.outcome.interrupted:
+        answer_lines(lambda line: job.answer(trained.session, line))
+    if trained.outcome.signal is not None:
+        sys.exit(128 + trained.outcome.signal)
+
+
+def feature_based() -> FeatureBased | None:
+    """The flags of `define_feature_based_flags`."""
+    chosen = chosen_layers()
+    if chosen is None:
+        return None
+    from modeling.tasks.feature_based import FeatureBased
+
+    return FeatureBased(
+        chosen.layers, chosen.combine, FLAGS.lstm_layers, FLAGS.lstm_size
+    )
+
+
+def chosen_layers() -> ChosenLayers | None:
+    """The same without a BiLSTM."""
+    if not FLAGS.feature_based:
+        return None
+    from modeling.network.layer_choice import parse_layers
+    from modeling.tasks.feature_based import ChosenLayers
+
+    return ChosenLayers(parse_layers(FLAGS.layers), FLAGS.combine)
+
+
+def _recipe(strategy: tf.distribute.Strategy) -> Recipe:
     """How long to train, and in which batches."""
     from modeling.devices import is_tpu
     from modeling.finetuning import Recipe
@@ -271,7 +417,7 @@ def recipe(strategy: tf.distribute.Strategy) -> Recipe:
     )
 
 
-def trials() -> list[Trial]:
+def _trials() -> list[Trial]:
     """The trainings that are asked for."""
     from modeling.finetuning import Grid, Trial, plan_trials
 
@@ -291,7 +437,7 @@ def trials() -> list[Trial]:
     return plan_trials(first, FLAGS.num_trials, grid)
 
 
-def training_options(
+def _training_options(
     strategy: tf.distribute.Strategy,
 ) -> Callable[[Trial, int, int], TrainingOptions]:
     """(trial, all steps, those of warm-up) -> how the loop trains."""
@@ -307,26 +453,3 @@ def training_options(
         )
 
     return make
-
-
-def feature_based() -> FeatureBased | None:
-    """The flags of `define_feature_based_flags`."""
-    if not FLAGS.feature_based:
-        return None
-    from modeling.network.layer_choice import parse_layers
-    from modeling.tasks.feature_based import FeatureBased
-
-    return FeatureBased(
-        parse_layers(FLAGS.layers),
-        FLAGS.combine,
-        FLAGS.lstm_layers,
-        FLAGS.lstm_size,
-    )
-
-
-def uses_one_hot_embeddings(strategy: tf.distribute.Strategy) -> bool:
-    """--use_one_hot_embeddings, by default on TPUs."""
-    from modeling.devices import is_tpu
-
-    one_hot = FLAGS.use_one_hot_embeddings
-    return is_tpu(strategy) if one_hot is None else one_hot

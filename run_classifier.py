@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import sys
 from typing import TYPE_CHECKING
 
 from absl import flags
@@ -64,15 +63,6 @@ _PREDICT_FILE = flags.DEFINE_string(
     'What to predict with --do_predict, "-" for standard input: a text a line, '
     "a tab between the texts of a pair, or a file with header. Default: the "
     "data set's test files.",
-)
-_PREDICTION_DIR = flags.DEFINE_string(
-    "prediction_dir", None, "Where predictions go. Default: --output_dir."
-)
-_INTERACTIVE = flags.DEFINE_bool(
-    "interactive",
-    False,
-    "Answer lines of standard input as they are typed, a tab between the "
-    "texts of a pair.",
 )
 _LANGUAGE = flags.DEFINE_string(
     "language", None, "Of XNLI's dev and test sets. Default: zh."
@@ -119,6 +109,12 @@ _POOLING = flags.DEFINE_enum(
     "What is classified: the [CLS] token as in the original, or the mean or "
     "maximum over all tokens.",
 )
+_PACK_SEQUENCES = flags.DEFINE_bool(
+    "pack_sequences",
+    False,
+    "Whether short examples share rows of --max_seq_length, each attending to "
+    "itself alone, instead of batches by length.",
+)
 _CLASS_WEIGHTS = flags.DEFINE_list(
     "class_weights",
     [],
@@ -136,6 +132,7 @@ fine_tuning_flags.define_fine_tuning_flags(
     train_batch_size=32,
     eval_batch_size=8,
     predict_batch_size=8,
+    typed_line="a text, a tab between those of a pair",
 )
 fine_tuning_flags.define_feature_based_flags()
 flags.mark_flags_as_required(["task_name", "output_dir"])
@@ -146,71 +143,37 @@ _READING_FLAGS = ("max_seq_length", "doc_stride", "strip_accents")
 
 def main(argv: list[str]) -> None:
     del argv
-    fine_tuning_flags.check_purpose("interactive")
-    fine_tuning_flags.adopt_kept(_NETWORK_FLAGS, _READING_FLAGS)
-    from modeling.finetuning import answer_lines, run_job
-
+    fine_tuning_flags.begin(_NETWORK_FLAGS, _READING_FLAGS)
     strategy = common_flags.make_strategy()
-    job = _job(strategy)
-    trained = run_job(
-        job,
-        fine_tuning_flags.purpose(),
-        fine_tuning_flags.trials(),
-        fine_tuning_flags.training_options(strategy),
-    )
-    if trained is None:
-        return
-    if _INTERACTIVE.value and not trained.outcome.interrupted:
-        answer_lines(lambda line: job.answer(trained.session, line))
-    if trained.outcome.signal is not None:
-        sys.exit(128 + trained.outcome.signal)
+    fine_tuning_flags.run(_job(strategy), strategy)
 
 
 def _job(strategy: tf.distribute.Strategy) -> ClassificationJob:
-    from modeling.finetuning import parse_freeze
     from modeling.finetuning.classification import ClassificationJob
 
     source = _source()
-    start = fine_tuning_flags.find_start()
-    return ClassificationJob(
-        source,
-        start,
-        strategy,
-        flags.FLAGS.output_dir,
-        _options(strategy),
-        fine_tuning_flags.recipe(strategy),
-        do_train=fine_tuning_flags.is_training(),
-        init_checkpoint=flags.FLAGS.init_checkpoint,
-        xla=common_flags.uses_xla(strategy),
-        trainable=parse_freeze(
-            flags.FLAGS.freeze, start.config.num_hidden_layers
-        ),
-        kept=fine_tuning_flags.kept(*_NETWORK_FLAGS, *_READING_FLAGS),
+    surroundings = fine_tuning_flags.surroundings(
+        strategy, (*_NETWORK_FLAGS, *_READING_FLAGS)
     )
+    recipe = dataclasses.replace(
+        surroundings.recipe, pack_sequences=_PACK_SEQUENCES.value
+    )
+    surroundings = dataclasses.replace(surroundings, recipe=recipe)
+    return ClassificationJob(source, surroundings, _options(strategy))
 
 
 def _options(strategy: tf.distribute.Strategy) -> ClassificationOptions:
     from modeling.finetuning.classification import ClassificationOptions
     from modeling.tasks.classification import RowOptions
 
-    values = flags.FLAGS
     return ClassificationOptions(
-        rows=RowOptions(values.max_seq_length, _DOC_STRIDE.value),
+        rows=RowOptions(flags.FLAGS.max_seq_length, _DOC_STRIDE.value),
         pooling=_POOLING.value,
         class_weights=tuple(_CLASS_WEIGHTS.value),
         balanced_sampling=_BALANCED_SAMPLING.value,
         feature_based=fine_tuning_flags.feature_based(),
-        policy=common_flags.policy(),
-        use_one_hot_embeddings=fine_tuning_flags.uses_one_hot_embeddings(
-            strategy
-        ),
-        recompute=values.recompute,
-        eval_batch_size=values.eval_batch_size,
-        predict_batch_size=values.predict_batch_size,
         predict_file=_PREDICT_FILE.value,
-        prediction_dir=_PREDICTION_DIR.value,
-        cache_dir=values.cache_dir,
-        num_workers=values.num_workers,
+        **fine_tuning_flags.job_options(strategy),
     )
 
 

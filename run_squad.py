@@ -21,8 +21,6 @@ The same command goes on where a training ended. See docs/squad.md.
 
 from __future__ import annotations
 
-import dataclasses
-import sys
 from typing import TYPE_CHECKING
 
 from absl import flags
@@ -34,7 +32,7 @@ from modeling.errors import UserError
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from modeling.finetuning.squad import SquadJob, SquadOptions
+    from modeling.finetuning.squad import SquadOptions
 
 _TRAIN_FILE = flags.DEFINE_string(
     "train_file", None, "Questions with answers, as SQuAD's train-v1.1.json."
@@ -44,15 +42,6 @@ _PREDICT_FILE = flags.DEFINE_string(
     None,
     "Questions to answer, as SQuAD's dev-v1.1.json or a test set. Where it has "
     "answers, they are what --do_eval and evaluations on the way judge by.",
-)
-_PREDICTION_DIR = flags.DEFINE_string(
-    "prediction_dir", None, "Where predictions go. Default: --output_dir."
-)
-_INTERACTIVE = flags.DEFINE_bool(
-    "interactive",
-    False,
-    "Answer lines of standard input as they are typed: a question, a tab, a "
-    "text.",
 )
 _DOC_STRIDE = flags.DEFINE_integer(
     "doc_stride",
@@ -109,6 +98,7 @@ fine_tuning_flags.define_fine_tuning_flags(
     train_batch_size=32,
     eval_batch_size=8,
     predict_batch_size=8,
+    typed_line="a question, a tab, a text",
 )
 flags.mark_flag_as_required("output_dir")
 
@@ -123,65 +113,29 @@ _READING_FLAGS = (
 
 def main(argv: list[str]) -> None:
     del argv
-    fine_tuning_flags.check_purpose("interactive")
-    fine_tuning_flags.adopt_kept((), _READING_FLAGS)
-    options = _options()
-    from modeling.finetuning import answer_lines, run_job
-
-    strategy = common_flags.make_strategy()
-    job = _job(strategy, options)
-    purpose = fine_tuning_flags.purpose()
-    if purpose.predict and job.targets:
-        purpose = dataclasses.replace(purpose, evaluate=True)
-    trained = run_job(
-        job,
-        purpose,
-        fine_tuning_flags.trials(),
-        fine_tuning_flags.training_options(strategy),
-    )
-    if trained is None:
-        return
-    if _INTERACTIVE.value and not trained.outcome.interrupted:
-        answer_lines(lambda line: job.answer(trained.session, line))
-    if trained.outcome.signal is not None:
-        sys.exit(128 + trained.outcome.signal)
-
-
-def _job(strategy: tf.distribute.Strategy, options: SquadOptions) -> SquadJob:
-    from modeling.finetuning import parse_freeze
+    fine_tuning_flags.begin((), _READING_FLAGS)
+    _check_files()
     from modeling.finetuning.squad import SquadJob
 
-    values = flags.FLAGS
-    start = fine_tuning_flags.find_start()
-    options = dataclasses.replace(
-        options,
-        use_one_hot_embeddings=fine_tuning_flags.uses_one_hot_embeddings(
-            strategy
-        ),
+    strategy = common_flags.make_strategy()
+    options = _options(strategy)
+    job = SquadJob(
+        fine_tuning_flags.surroundings(strategy, _READING_FLAGS), options
     )
-    return SquadJob(
-        start,
-        strategy,
-        values.output_dir,
-        options,
-        fine_tuning_flags.recipe(strategy),
-        init_checkpoint=values.init_checkpoint,
-        xla=common_flags.uses_xla(strategy),
-        trainable=parse_freeze(values.freeze, start.config.num_hidden_layers),
-        kept=fine_tuning_flags.kept(*_READING_FLAGS),
-    )
+    # Answers that can be judged are.
+    evaluate = flags.FLAGS.do_predict and bool(job.targets)
+    fine_tuning_flags.run(job, strategy, evaluate)
 
 
-def _options() -> SquadOptions:
+def _options(strategy: tf.distribute.Strategy) -> SquadOptions:
     from modeling.finetuning.squad import SquadOptions
     from modeling.tasks.squad import AnswerOptions, WindowOptions
 
     values = flags.FLAGS
-    _check_files()
-    # With --do_predict alone, what is evaluated are the predictions.
-    eval_flag = (
-        "predict" if values.do_predict and not values.do_eval else "eval"
-    )
+    shared = fine_tuning_flags.job_options(strategy)
+    if values.do_predict and not values.do_eval:
+        # What is evaluated are the predictions.
+        shared["eval_batch_size"] = values.predict_batch_size
     return SquadOptions(
         train_file=_TRAIN_FILE.value,
         predict_file=_PREDICT_FILE.value,
@@ -199,14 +153,8 @@ def _options() -> SquadOptions:
         ),
         answer_text=_ANSWER_TEXT.value,
         metric=_METRIC.value,
-        policy=common_flags.policy(),
-        recompute=values.recompute,
-        eval_batch_size=values[f"{eval_flag}_batch_size"].value,
-        predict_batch_size=values.predict_batch_size,
-        prediction_dir=_PREDICTION_DIR.value,
-        cache_dir=values.cache_dir,
-        num_workers=values.num_workers,
         verbose=_VERBOSE_LOGGING.value,
+        **shared,
     )
 
 

@@ -10,8 +10,10 @@ SCRIPTS = [
     "extract_features",
     "learn_vocab",
     "run_classifier",
+    "run_multiple_choice",
     "run_pretraining",
     "run_squad",
+    "run_tagger",
 ]
 
 setup(
@@ -53,6 +55,8 @@ setup(
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         # Words of Chinese text, where it is not segmented otherwise.
         "zh": ["jieba"],
+        # export_model.py --format=onnx.
+        "onnx": ["onnx", "onnxruntime", "tf2onnx>=1.17"],
         # Pre-training data on a cluster.
         "beam": ["apache-beam"],
         # The network also runs under Keras' JAX back end, which tests use.

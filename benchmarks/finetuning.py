@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from absl import app, flags
 
-from modeling.finetuning import Recipe, Trial, find_start
+from modeling.finetuning import Recipe, Surroundings, Trial, find_start
 from modeling.finetuning.classification import (
     ClassificationJob,
     ClassificationOptions,
@@ -121,19 +121,20 @@ def _run_ours(source: _Beginning, by_length: bool, seed: int) -> _Result:
             True,
             _MAX_SEQ_LENGTH.value,
         )
-        job = ClassificationJob(
-            source,
-            start,
-            tf.distribute.get_strategy(),
-            directory,
-            ClassificationOptions(rows=RowOptions(_MAX_SEQ_LENGTH.value)),
-            Recipe(
+        surroundings = Surroundings(
+            start=start,
+            strategy=tf.distribute.get_strategy(),
+            output_dir=directory,
+            recipe=Recipe(
                 max_seq_length=_MAX_SEQ_LENGTH.value,
                 warmup_proportion=_WARMUP,
                 length_batching=by_length,
             ),
-            do_train=True,
             init_checkpoint=_MODEL_DIR.value,
+        )
+        rows = RowOptions(_MAX_SEQ_LENGTH.value)
+        job = ClassificationJob(
+            source, surroundings, ClassificationOptions(rows=rows)
         )
         trial = Trial(
             _LEARNING_RATE.value, _BATCH_SIZE.value, _NUM_EPOCHS.value, seed

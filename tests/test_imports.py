@@ -46,6 +46,16 @@ _ALLOWED = {
         "tokenization",
         "training",
     },
+    "export": _LEAVES
+    | {
+        "checkpoints",
+        "features",
+        "finetuning",
+        "network",
+        "pretrained",
+        "tasks",
+        "tokenization",
+    },
     "serving": _LEAVES | {"tasks", "tokenization", "checkpoints", "pretrained"},
 }
 _SCRIPT_MAY = {"modeling", "common_flags", "fine_tuning_flags"}

@@ -12,7 +12,6 @@ import pytest
 from absl import flags, logging
 from absl.testing import flagsaver
 
-from modeling.checkpoints import open_checkpoint
 from modeling.checkpoints.google import write_google_checkpoint
 from modeling.tasks.squad import (
     AnswerOptions,
@@ -24,7 +23,7 @@ from modeling.tasks.squad import (
 )
 from modeling.tokenization import load_tokenizer
 from tests.conftest import ROOT
-from tests.scripts import load_script
+from tests.scripts import load_script, results_of, weights_of
 
 _NAMES = ("ann", "bob", "eve", "kim")
 _OTHER = ("the", "a", "cat", "saw", "it", "was", "very", "and", "of", "house")
@@ -114,18 +113,8 @@ def call(model_dir, tmp_path):
     return call
 
 
-def results_of(directory):
-    lines = (directory / "eval_results.txt").read_text().splitlines()
-    return {k: float(v) for k, v in (line.split(" = ") for line in lines)}
-
-
 def read(path):
     return json.loads(path.read_text(encoding="utf-8"))
-
-
-def weights_of(prefix):
-    reader = open_checkpoint(str(prefix))
-    return {name: reader.read(name) for name in reader.shapes}
 
 
 def answers_in(path):

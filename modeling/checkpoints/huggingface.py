@@ -42,6 +42,7 @@ TOKENIZER_FILE = "tokenizer_config.json"
 _TOKENIZER_KEYS = ("do_lower_case", "strip_accents")
 _FLOATS = ("F32", "F16", "BF16", "F64")
 _POOLER = "bert/pooler/dense/kernel"
+_CHOICE = "BertForMultipleChoice"
 # Which class of transformers has the variables that a checkpoint has: the
 # first row whose names are all there. A token classifier has no pooler.
 _ARCHITECTURES = (
@@ -52,7 +53,11 @@ _ARCHITECTURES = (
     ("BertForMaskedLM", ("cls/predictions/output_bias",)),
     ("BertForNextSentencePrediction", ("cls/seq_relationship/output_bias",)),
     ("BertForQuestionAnswering", ("cls/squad/output_bias",)),
-    ("BertForSequenceClassification", ("output_weights", _POOLER)),
+    (
+        "BertForSequenceClassification",
+        ("output_weights", "output_bias", _POOLER),
+    ),
+    (_CHOICE, ("output_weights", _POOLER)),
     ("BertForTokenClassification", ("output_weights",)),
     ("BertModel", ()),
 )
@@ -239,6 +244,9 @@ def _tensors(
             array = array.T
         # safetensors writes memory as it lies.
         tensors[key] = np.ascontiguousarray(array)
+    if architectures == [_CHOICE]:
+        # Theirs has one, which changes no choice.
+        tensors[huggingface_key("output_bias")] = np.zeros(1, np.float32)
     return tensors
 
 

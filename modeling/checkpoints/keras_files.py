@@ -32,6 +32,7 @@ from modeling.errors import UserError
 from modeling.network import (
     BertClassifier,
     BertModel,
+    BertMultipleChoice,
     BertPretrainer,
     BertQuestionAnswerer,
 )
@@ -118,8 +119,8 @@ def write_keras_weights(
 
     The model whose `load_weights` reads the file follows from the arrays:
     `BertQuestionAnswerer` where `cls/squad/...` is among them, `BertPretrainer`
-    where other `cls/...` are, `BertClassifier` where `output_weights` is, else
-    `BertModel`.
+    where other `cls/...` are, `BertClassifier` where `output_weights` is, or
+    without a bias `BertMultipleChoice`, else `BertModel`.
 
     Raises:
       UserError: the arrays are not exactly those of such a model, or the files
@@ -191,6 +192,8 @@ def _matching_model(
     if any(name.startswith("cls/") for name in arrays):
         return BertPretrainer(config)
     if "output_weights" in arrays:
+        if "output_bias" not in arrays:
+            return BertMultipleChoice(config)
         return BertClassifier(config, num_labels=len(arrays["output_weights"]))
     return BertModel(config)
 

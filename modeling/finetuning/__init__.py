@@ -2,6 +2,7 @@
 
 from modeling.finetuning.freezing import parse_freeze
 from modeling.finetuning.interactive import answer_lines
+from modeling.finetuning.job import Job, JobOptions
 from modeling.finetuning.kept_outputs import keep_encoder_outputs
 from modeling.finetuning.predicting import (
     ChunkedPrediction,
@@ -9,8 +10,8 @@ from modeling.finetuning.predicting import (
     predict_examples,
 )
 from modeling.finetuning.recipe import Recipe
-from modeling.finetuning.running import Job, Purpose, run_job
-from modeling.finetuning.setup import Setup, read_kept
+from modeling.finetuning.running import Purpose, run_job
+from modeling.finetuning.setup import Setup, Surroundings, read_kept
 from modeling.finetuning.start import Start, find_start
 from modeling.finetuning.trainer import FineTuning, Trained
 from modeling.finetuning.trials import Grid, Trial, plan_trials
@@ -20,10 +21,12 @@ __all__ = [
     "FineTuning",
     "Grid",
     "Job",
+    "JobOptions",
     "Purpose",
     "Recipe",
     "Setup",
     "Start",
+    "Surroundings",
     "Trained",
     "Trial",
     "answer_lines",

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
-import tempfile
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
-from absl import logging
 
 from modeling.devices import is_chief
-from modeling.finetuning.freezing import frozen_parts
-from modeling.finetuning.kept_outputs import keep_encoder_outputs
-from modeling.finetuning.predicting import predict_chunks, predict_examples
-from modeling.finetuning.recipe import Recipe
-from modeling.finetuning.setup import Setup, default_cache
-from modeling.finetuning.start import Start
-from modeling.finetuning.trainer import FineTuning
-from modeling.finetuning.trials import Trial
-from modeling.progress import Phases, Progress
-from modeling.tasks.array_input import Examples
+from modeling.errors import UserError
+from modeling.finetuning.frozen_encoder import FrozenEncoderJob
+from modeling.finetuning.job import JobOptions
+from modeling.finetuning.predicting import predict_examples
+from modeling.finetuning.setup import Surroundings
+from modeling.finetuning.trainer import FineTuning, MakeOptions
 from modeling.tasks.classification import (
     Labels,
     PredictionWriter,
@@ -41,14 +34,14 @@ from modeling.tasks.classification.sources import (
 )
 from modeling.tasks.classification.task import ClassificationTask
 from modeling.tasks.feature_based import FeatureBased
-from modeling.training import TrainingOptions, TrainingSession, write_evaluation
+from modeling.training import TrainingSession
 
 # What the original writes of its tasks.
 _ORIGINAL_RESULTS = ("eval_accuracy", "eval_loss", "global_step", "loss")
 
 
-@dataclasses.dataclass(frozen=True)
-class ClassificationOptions:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClassificationOptions(JobOptions):
     """How a classifier is built, trained and asked.
 
     Attributes:
@@ -58,15 +51,8 @@ class ClassificationOptions:
         their ids; none where all count alike.
       balanced_sampling: whether each epoch has as many examples of each class.
       feature_based: on a frozen encoder; None: it is fine-tuned.
-      policy: the network's Keras dtype policy.
-      use_one_hot_embeddings: see `BertModel`.
-      recompute: see `BertModel`.
-      eval_batch_size, predict_batch_size: rows of full length in a batch.
       predict_file: what to predict, "-" for standard input; None: the test
         sets.
-      prediction_dir: of predictions; None: the output directory.
-      cache_dir: of tokenized examples; None: below the output directory.
-      num_workers: processes that tokenize.
     """
 
     rows: RowOptions = RowOptions()
@@ -74,101 +60,76 @@ class ClassificationOptions:
     class_weights: tuple[str, ...] = ()
     balanced_sampling: bool = False
     feature_based: FeatureBased | None = None
-    policy: str = "float32"
-    use_one_hot_embeddings: bool = False
-    recompute: bool = False
-    eval_batch_size: int = 8
-    predict_batch_size: int = 8
     predict_file: str | None = None
-    prediction_dir: str | None = None
-    cache_dir: str | None = None
-    num_workers: int = 1
 
 
-class ClassificationJob:
+class ClassificationJob(FrozenEncoderJob):
     """Trains, evaluates and asks a classifier of a data set.
+
+    Labels are those that training has kept where there is no training.
 
     Args:
       source: of the examples.
-      start: config, tokenizer and their files.
-      strategy: the devices.
-      output_dir: of all files.
+      surroundings: what the job begins with and where it works.
       options: see there.
-      recipe: how long, and in which batches.
-      do_train: whether there is to be training; else labels are those that
-        training has kept in `output_dir`, if it has.
-      init_checkpoint: weights to begin with, or None.
-      xla: whether XLA compiles the network.
-      trainable: told the path of a variable, whether it is trained; None: all
-        are.
-      kept: see `Setup`.
     """
+
+    _options: ClassificationOptions
 
     def __init__(
         self,
         source: ExampleSource,
-        start: Start,
-        strategy: tf.distribute.Strategy,
-        output_dir: str,
+        surroundings: Surroundings,
         options: ClassificationOptions,
-        recipe: Recipe,
-        *,
-        do_train: bool,
-        init_checkpoint: str | None = None,
-        xla: bool = False,
-        trainable: Callable[[str], bool] | None = None,
-        kept: Mapping[str, Any] | None = None,
     ) -> None:
-        self.phases = Phases()
-        self._source, self._options, self._recipe = source, options, recipe
-        self._do_train = do_train
-        self.labels = self._find_labels(output_dir)
+        is_frozen = options.feature_based is not None
+        super().__init__(surroundings, options, is_frozen)
+        if self._recipe.pack_sequences:
+            _check_packing(options)
+        self._source = source
+        self.labels = self._find_labels()
         self._data = PreparedData(
             source,
             self.labels,
-            start.tokenizer,
+            surroundings.start.tokenizer,
             options.rows,
-            options.cache_dir or default_cache(output_dir),
+            self._cache_dir,
             options.num_workers,
         )
-        self._kept: dict[str, Examples] = {}
-        self.setup = Setup(
-            self._task(start),
-            start,
-            strategy,
-            output_dir,
-            init_checkpoint,
-            xla,
-            trainable if options.feature_based is None else _is_head,
-            head=_HEAD,
-            kept=kept or {},
+        self.setup = surroundings.setup(
+            self._task(),
+            _HEAD,
+            _is_head if is_frozen else None,
         )
 
-    def fine_tuning(
-        self, training_options: Callable[[Trial, int, int], TrainingOptions]
-    ) -> FineTuning:
-        """The training of this job.
-
-        Args:
-          training_options: (trial, all steps, those of warm-up) -> how the loop
-            trains.
-        """
+    def fine_tuning(self, training_options: MakeOptions) -> FineTuning:
+        """The training of this job, as its loop's options ask for it."""
         options = self._options
         with self.phases.phase("tokenization"):
             self._data.examples("train")
         has_dev = bool(self._source.splits("dev"))
         return FineTuning(
             self.setup,
-            self._recipe,
             self._training_examples,
             training_options,
-            self._settings(),
+            self._settings(self._shaping()),
             self.evaluate if has_dev else None,
             self._data.balanced_order if options.balanced_sampling else None,
         )
 
+    def check_data(self, evaluate: bool, predict: bool) -> None:
+        """Reads all that is evaluated, and finds what is predicted."""
+        if evaluate or self._recipe.eval_each_epoch:
+            with self.phases.phase("tokenization"):
+                for split in self._dev_splits():
+                    self._data.examples(split)
+        if predict:
+            for source, split, _ in self._to_predict():
+                source.read(split, self.labels)
+
     def keep_description(self) -> None:
-        """Writes the labels, and of own data the columns."""
+        """Writes the labels as well, and of own data the columns."""
+        super().keep_description()
         if is_chief(self.setup.strategy):
             self.labels.save(self.setup.output_dir)
             self._source.save(self.setup.output_dir)
@@ -206,30 +167,12 @@ class ClassificationJob:
         Raises:
           UserError: there is none.
         """
-        splits = self._source.splits("dev")
-        if not splits:
-            # Says which file is missing.
-            self._source.read("dev", self.labels)
-        for split in splits:
-            started = time.perf_counter()
-            results = {
-                "global_step": step,
-                **self.evaluate(session, split),
-                "seconds": time.perf_counter() - started,
-            }
-            names = _ORIGINAL_RESULTS
-            if self.labels.kind != "classification":
-                # Of which the original knows nothing.
-                names = tuple(
-                    name
-                    for name, value in results.items()
-                    if name.startswith("eval_") or name in names
-                )
-            if is_chief(self.setup.strategy):
-                directory = self.setup.output_dir
-                if split != "dev":
-                    directory = os.path.join(directory, split)
-                write_evaluation(directory, results, names)
+        for split in self._dev_splits():
+            self._write_evaluation(
+                step,
+                functools.partial(self.evaluate, session, split),
+                split,
+            )
 
     def predict(self, session: TrainingSession) -> None:
         """Writes predictions as they come, of any number of examples.
@@ -237,14 +180,8 @@ class ClassificationJob:
         Of `predict_file`, or of every test set, where further ones have
         directories of their own.
         """
-        path = self._options.predict_file
-        if path is not None:
-            source = prediction_source(self._source, path, self.labels)
-            self._predict(session, source, "test", None)
-            return
-        for split in self._source.splits("test") or ["test"]:
-            submission = self._source.submission(split)
-            self._predict(session, self._source, split, submission)
+        for source, split, submission in self._to_predict():
+            self._predict(session, source, split, submission)
 
     def answer(self, session: TrainingSession, line: str) -> str:
         """What the model says of a line; a tab separates a pair."""
@@ -263,73 +200,62 @@ class ClassificationJob:
         shares = dict(zip(self.labels.names, row, strict=True))
         return "\t".join(f"{name}\t{shares[name]:.4f}" for name in said) or "-"
 
-    def _find_labels(self, output_dir: str) -> Labels:
-        path = os.path.join(output_dir, LABEL_MAP)
-        if not self._do_train and os.path.exists(path):
-            return Labels.load(output_dir)
+    def _dev_splits(self) -> list[str]:
+        """Raises `UserError` where there is none."""
+        splits = self._source.splits("dev")
+        if not splits:
+            # Says which file is missing.
+            self._source.read("dev", self.labels)
+        return splits
+
+    def _to_predict(self) -> list[tuple[ExampleSource, str, str | None]]:
+        """Sources, their splits, and the names of files for GLUE."""
+        path = self._options.predict_file
+        if path is not None:
+            source = prediction_source(self._source, path, self.labels)
+            return [(source, "test", None)]
+        return [
+            (self._source, split, self._source.submission(split))
+            for split in self._source.splits("test") or ["test"]
+        ]
+
+    def _find_labels(self) -> Labels:
+        directory = self._surroundings.output_dir
+        is_kept = os.path.exists(os.path.join(directory, LABEL_MAP))
+        if is_kept and not self._surroundings.do_train:
+            return Labels.load(directory)
         with self.phases.phase("labels"):
             return self._source.labels()
 
-    def _task(self, start: Start) -> ClassificationTask:
+    def _task(self) -> ClassificationTask:
         options = self._options
+        class_weights: tuple[float, ...] = ()
+        if self._surroundings.do_train:
+            class_weights = self._data.class_weights(options.class_weights)
         return ClassificationTask(
-            start.config,
+            self._surroundings.start.config,
             self.labels,
             options.pooling,
-            self._data.class_weights(options.class_weights)
-            if self._do_train
-            else (),
+            class_weights,
             options.feature_based,
-            options.policy,
-            options.use_one_hot_embeddings,
-            options.recompute,
+            **options.network(),
         )
 
-    def _training_examples(self, session: TrainingSession) -> Examples:
-        if self._options.feature_based is not None:
-            # The encoder that is asked is the one to begin with.
-            session.initialize()
-        return self._examples("train", session)
-
-    def _examples(self, split: str, session: TrainingSession) -> Examples:
-        """A split as the model takes it."""
-        with self.phases.phase("tokenization"):
-            examples = self._data.examples(split)
-        if self._options.feature_based is None:
-            return examples
-        if split not in self._kept:
-            # The encoder is the same in all trials.
-            self._kept[split] = keep_encoder_outputs(
-                session,
-                examples,
-                self._recipe.prediction_batches(self._options.eval_batch_size),
-                self._data.cache_dir,
-            )
-        return self._kept[split]
-
-    def _settings(self) -> dict[str, Any]:
-        """What shapes the weights, beside the trial and the recipe."""
-        options = dataclasses.asdict(self._options)
-        for name in (
-            "eval_batch_size",
-            "predict_batch_size",
-            "predict_file",
-            "prediction_dir",
-            "cache_dir",
-            "num_workers",
-            "recompute",
-        ):
-            del options[name]
-        trainable = self.setup.trainable
+    def _shaping(self) -> dict[str, Any]:
+        """What of this kind of task shapes the weights."""
+        shaping = self._options.own()
+        del shaping["predict_file"]
         return {
-            **options,
+            **shaping,
             "labels": dataclasses.asdict(self.labels),
-            "training_data": self._data.training_digest(),
-            "init_checkpoint": self.setup.init_checkpoint,
-            "frozen": frozen_parts(
-                trainable, self.setup.start.config.num_hidden_layers
-            ),
+            "training_data": self._data.examples("train").digest(),
         }
+
+    def _shown(self, results: Mapping[str, Any]) -> Sequence[str]:
+        if self.labels.kind == "classification":
+            return _ORIGINAL_RESULTS
+        # Of which the original knows nothing.
+        return super()._shown(results)
 
     def _decisions(self, outputs: np.ndarray) -> np.ndarray:
         """[N, L] -> ids [N], 0 and 1 [N, L], or numbers [N]"""
@@ -346,34 +272,24 @@ class ClassificationJob:
         split: str,
         submission: str | None,
     ) -> None:
-        directory = self._options.prediction_dir or self.setup.output_dir
-        if split != "test":
-            directory = os.path.join(directory, split)
-        if not is_chief(self.setup.strategy):
-            # All hosts predict together; one writes what counts.
-            directory = tempfile.mkdtemp()
-        tf.io.gfile.makedirs(directory)
-        started, count = time.perf_counter(), 0
-        batches = self._recipe.prediction_batches(
-            self._options.predict_batch_size
-        )
-        with (
-            session.phases.phase("prediction"),
-            PredictionWriter(directory, self.labels, submission) as writer,
-            Progress("Predicting", "examples") as progress,
-        ):
-            for chunk in predict_chunks(
-                session.predictor, self._data.stream(source, split), batches
-            ):
-                writer.write(chunk.item, np.stack(chunk.outputs["outputs"]))
-                count += len(chunk.item)
-                progress.advance(len(chunk.item))
-        seconds = time.perf_counter() - started
-        logging.info(
-            "%d predictions in %s, %.1f a second.",
-            count,
-            directory,
-            count / seconds,
+        directory = self._make_prediction_dir(split)
+        with PredictionWriter(directory, self.labels, submission) as writer:
+            self._predict_stream(
+                session,
+                self._data.stream(source, split),
+                lambda examples, outputs: writer.write(
+                    examples, np.stack(outputs["outputs"])
+                ),
+                directory,
+            )
+
+
+def _check_packing(options: ClassificationOptions) -> None:
+    if options.feature_based is not None or options.rows.doc_stride is not None:
+        raise UserError(
+            "--pack_sequences puts whole texts together in rows that are "
+            "trained on: it goes neither with --feature_based nor with "
+            "--doc_stride."
         )
 
 

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from modeling.tasks.array_input import ArrayInput, Arrays, Examples
+from modeling.tasks.array_input import Arrays, Examples
 from modeling.tasks.length_batches import BatchOptions
+from modeling.tasks.packed_input import arrange
 from modeling.training import Predictor
 
 # What a model gives for each example, by name.
@@ -69,11 +70,13 @@ class _Chunk:
         return self._taken == self._count
 
     def take(self, indices: np.ndarray, outputs: Arrays) -> None:
-        self._taken += len(indices)
+        # Places that only filled the batch stand at its end, or where it is
+        # packed have no index.
+        (places,) = np.nonzero(indices >= 0)
+        self._taken += len(places)
         for name, values in outputs.items():
             rows = self.outputs.setdefault(name, [np.zeros(0)] * self._count)
-            # Rows that only filled the batch stand at its end.
-            for index, row in zip(indices, values[: len(indices)], strict=True):
+            for index, row in zip(indices[places], values[places], strict=True):
                 rows[index] = row
 
 
@@ -84,6 +87,6 @@ def _batches(
 ) -> Iterator[tuple[tuple[_Chunk, np.ndarray], Arrays]]:
     for item, examples in chunks:
         chunk = _Chunk(item, len(examples.rows_per_example()))
-        batches = ArrayInput(examples, options).prediction(predictor.replicas)
+        batches = arrange(examples, options).prediction(predictor.replicas)
         for indices, arrays in batches:
             yield (chunk, indices), arrays

@@ -9,6 +9,8 @@ from modeling.tasks.length_batches import BatchOptions
 
 # Lengths that batches are padded to where compilers want few shapes.
 _BUCKETS = (16, 32, 64, 96, 128, 192, 256, 320, 384, 448, 512)
+# How many numbers of packed rows they see, at most.
+_SHAPES = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Recipe:
         a fixed number of examples; None for that.
       length_batching: whether examples of similar length come together and are
         padded to the longest; else every row is padded to `max_seq_length`.
+      pack_sequences: whether several examples share a row instead.
       static_shapes: whether batches have few shapes, for XLA.
       single_shape: whether they have only one, for TPUs.
       eval_each_epoch: whether to evaluate after every epoch.
@@ -36,6 +39,7 @@ class Recipe:
     warmup_proportion: float = 0.1
     batch_tokens: int | None = None
     length_batching: bool = True
+    pack_sequences: bool = False
     static_shapes: bool = False
     single_shape: bool = False
     eval_each_epoch: bool = False
@@ -47,12 +51,27 @@ class Recipe:
                 "warmup_proportion must be at least 0 and below 1. Received: "
                 f"{self.warmup_proportion}"
             )
+        if self.pack_sequences and self.single_shape and not self.batch_tokens:
+            raise UserError(
+                "On TPUs --pack_sequences needs --batch_tokens: all batches "
+                "have equally many rows there, but as many examples as fit in."
+            )
 
     def training_batches(self, batch_size: int) -> BatchOptions:
         """How large batches of training are."""
+        size = None if self.batch_tokens else batch_size
+        if self.pack_sequences:
+            few = max(1, batch_size // _SHAPES)
+            return BatchOptions(
+                size,
+                self.batch_tokens,
+                buckets=(self.max_seq_length,),
+                packed=True,
+                row_multiple=few if self.static_shapes else 1,
+            )
         return BatchOptions(
-            batch_size=None if self.batch_tokens else batch_size,
-            max_tokens=self.batch_tokens,
+            size,
+            self.batch_tokens,
             buckets=self._buckets(),
             **({} if self._sorts else {"window": 1}),
         )
@@ -63,13 +82,14 @@ class Recipe:
         A batch has the positions of `batch_size` rows of full length: more
         rows share it where they are shorter.
         """
+        tokens = batch_size * self.max_seq_length
+        if self.pack_sequences:
+            return BatchOptions(
+                None, tokens, buckets=(self.max_seq_length,), packed=True
+            )
         if self.single_shape:
             return BatchOptions(batch_size, buckets=self._buckets())
-        return BatchOptions(
-            batch_size=None,
-            max_tokens=batch_size * self.max_seq_length,
-            buckets=self._buckets(),
-        )
+        return BatchOptions(None, tokens, buckets=self._buckets())
 
     def num_train_steps(
         self,

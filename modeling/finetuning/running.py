@@ -3,43 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 from absl import logging
 
 from modeling.devices import is_chief
+from modeling.finetuning.job import Job
 from modeling.finetuning.setup import Setup
-from modeling.finetuning.trainer import FineTuning, Trained
+from modeling.finetuning.trainer import MakeOptions, Trained
 from modeling.finetuning.trials import Trial
 from modeling.progress import Phases
-from modeling.training import Outcome, RunLog, TrainingOptions, TrainingSession
-
-MakeOptions = Callable[[Trial, int, int], TrainingOptions]
-
-
-class Job(Protocol):
-    """What a script's task does in its own way.
-
-    Attributes:
-      setup: the task on its devices.
-      phases: seconds of what is done before there is a model.
-    """
-
-    setup: Setup
-    phases: Phases
-
-    def fine_tuning(self, training_options: MakeOptions) -> FineTuning:
-        """The training of this job."""
-
-    def keep_description(self) -> None:
-        """Writes what prediction needs to know of the task."""
-
-    def write_evaluations(self, session: TrainingSession, step: int) -> None:
-        """Evaluates the weights as they are and writes the results."""
-
-    def predict(self, session: TrainingSession) -> None:
-        """Writes predictions."""
+from modeling.training import Outcome, RunLog
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,13 +43,14 @@ def run_job(
       job: of the script's task.
       purpose: what to do.
       trials: trainings.
-      training_options: (trial, all steps, those of warm-up) -> how the loop
-        trains.
+      training_options: how the loop trains.
 
     Returns:
       The model and how its training ended, None after a dry run. After an
       interrupted training nothing else is done.
     """
+    if purpose.train or purpose.dry_run:
+        job.check_data(purpose.evaluate, purpose.predict)
     if purpose.dry_run:
         tuning = job.fine_tuning(training_options)
         for name, value in tuning.dry_run(trials[0]).items():
@@ -84,7 +59,7 @@ def run_job(
         return None
     if purpose.train:
         tuning = job.fine_tuning(training_options)
-        trained = tuning.run_all(trials, on_start=lambda: _describe(job))
+        trained = tuning.run_all(trials, on_start=job.keep_description)
     else:
         trained = _open(job.setup)
     session, outcome = trained.session, trained.outcome
@@ -98,11 +73,6 @@ def run_job(
         phases.seconds[name] += seconds
     trained.log.end(phases)
     return trained
-
-
-def _describe(job: Job) -> None:
-    job.setup.keep()
-    job.keep_description()
 
 
 def _open(setup: Setup) -> Trained:

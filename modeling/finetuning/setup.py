@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from modeling.devices import is_chief
+from modeling.finetuning.recipe import Recipe
 from modeling.finetuning.start import Start
 from modeling.output_files import write_json
 from modeling.training import BestScore, Task, TrainingSession
@@ -23,32 +24,66 @@ BEST_MODEL = "best_model.ckpt"
 _MODEL = "bert_model.ckpt"
 
 
-@dataclasses.dataclass(frozen=True)
-class Setup:
-    """A task on its devices.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What a job begins with and where it works, whatever its task.
 
     Attributes:
-      task: what is learned.
       start: config, tokenizer and their files.
       strategy: the devices.
       output_dir: of all files.
+      recipe: how long to train, and in which batches.
+      do_train: whether there is to be training; else what a training has kept
+        in `output_dir` counts.
       init_checkpoint: weights to begin with, or None.
       xla: whether XLA compiles the network.
       trainable: told the path of a variable, whether it is trained; None: all
         are.
-      head: variables, or whole scopes, that `init_checkpoint` need not have.
-      kept: what calls without training need to know of it, as JSON values.
+      kept: what calls without training need to know, as JSON values.
     """
 
-    task: Task
     start: Start
     strategy: tf.distribute.Strategy
     output_dir: str
+    recipe: Recipe
+    do_train: bool = True
     init_checkpoint: str | None = None
     xla: bool = False
     trainable: Callable[[str], bool] | None = None
-    head: tuple[str, ...] = ("output_weights", "output_bias")
     kept: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def is_trained(self, path: str) -> bool:
+        """Whether the variable of a path is trained."""
+        return self.trainable is None or self.trainable(path)
+
+    def setup(
+        self,
+        task: Task,
+        head: tuple[str, ...],
+        trainable: Callable[[str], bool] | None = None,
+    ) -> Setup:
+        """With a task.
+
+        Args:
+          task: what is learned.
+          head: see `Setup`.
+          trainable: as above, where the task knows better.
+        """
+        values = vars(self) | {"trainable": trainable or self.trainable}
+        return Setup(task=task, head=head, **values)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Setup(Surroundings):
+    """A task on its devices.
+
+    Attributes:
+      task: what is learned.
+      head: variables, or whole scopes, that `init_checkpoint` need not have.
+    """
+
+    task: Task
+    head: tuple[str, ...]
 
     def keep(self) -> None:
         """Writes what calls without training read, beside the weights."""

@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import tensorflow as tf
 from absl import logging
 
-from modeling.devices import is_chief
 from modeling.errors import UserError
-from modeling.finetuning.freezing import frozen_parts
-from modeling.finetuning.recipe import Recipe
-from modeling.finetuning.setup import Setup, default_cache
-from modeling.finetuning.start import Start
-from modeling.finetuning.trainer import FineTuning
-from modeling.finetuning.trials import Trial
+from modeling.finetuning.job import Job, JobOptions
+from modeling.finetuning.setup import Surroundings
+from modeling.finetuning.trainer import FineTuning, MakeOptions
 from modeling.finetuning.window_scoring import score_windows
-from modeling.progress import Phases
 from modeling.tasks.squad import (
     Answered,
     AnswerOptions,
@@ -42,7 +34,7 @@ from modeling.tasks.squad.batches import SquadExamples
 from modeling.tasks.squad.evaluation import evaluate_answers, is_chinese
 from modeling.tasks.squad.task import SquadTask
 from modeling.tokenization import FastTokenizer
-from modeling.training import TrainingOptions, TrainingSession, write_evaluation
+from modeling.training import TrainingSession
 
 _POOLER = "bert/pooler/"
 # Neither is found in every checkpoint, and the second is not used.
@@ -51,8 +43,8 @@ _NEW = ("cls/squad", "bert/pooler")
 _JSON_ONLY = ("score", "seconds")
 
 
-@dataclasses.dataclass(frozen=True)
-class SquadOptions:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SquadOptions(JobOptions):
     """How a question answerer is built, trained and asked.
 
     Attributes:
@@ -66,13 +58,6 @@ class SquadOptions:
         has no spaces between its words.
       metric: one of `METRICS`; None: that of CMRC 2018 for Chinese, else
         SQuAD's.
-      policy: the network's Keras dtype policy.
-      use_one_hot_embeddings: see `BertModel`.
-      recompute: see `BertModel`.
-      eval_batch_size, predict_batch_size: rows of full length in a batch.
-      prediction_dir: of predictions; None: the output directory.
-      cache_dir: of windows; None: below the output directory.
-      num_workers: processes that tokenize.
       verbose: whether the log lists all training questions that are left out.
 
     Raises:
@@ -85,14 +70,6 @@ class SquadOptions:
     answers: AnswerOptions = AnswerOptions()
     answer_text: str | None = None
     metric: str | None = None
-    policy: str = "float32"
-    use_one_hot_embeddings: bool = False
-    recompute: bool = False
-    eval_batch_size: int = 8
-    predict_batch_size: int = 8
-    prediction_dir: str | None = None
-    cache_dir: str | None = None
-    num_workers: int = 1
     verbose: bool = False
 
     def __post_init__(self) -> None:
@@ -104,57 +81,33 @@ class SquadOptions:
             )
 
 
-class SquadJob:
+class SquadJob(Job):
     """Trains, evaluates and asks a question answerer.
 
+    The pooler, which takes no part, is never trained.
+
     Args:
-      start: config, tokenizer and their files.
-      strategy: the devices.
-      output_dir: of all files.
+      surroundings: what the job begins with and where it works.
       options: see there.
-      recipe: how long, and in which batches.
-      init_checkpoint: weights to begin with, or None.
-      xla: whether XLA compiles the network.
-      trainable: told the path of a variable, whether it is trained; None: all
-        are, but the pooler, which takes no part.
-      kept: see `Setup`.
     """
 
+    _options: SquadOptions
+
     def __init__(
-        self,
-        start: Start,
-        strategy: tf.distribute.Strategy,
-        output_dir: str,
-        options: SquadOptions,
-        recipe: Recipe,
-        *,
-        init_checkpoint: str | None = None,
-        xla: bool = False,
-        trainable: Callable[[str], bool] | None = None,
-        kept: Mapping[str, Any] | None = None,
+        self, surroundings: Surroundings, options: SquadOptions
     ) -> None:
-        self.phases = Phases()
-        self._options, self._recipe = options, recipe
-        self._tokenizer = start.tokenizer
-        self._cache_dir = options.cache_dir or default_cache(output_dir)
+        super().__init__(surroundings, options)
+        self._tokenizer = surroundings.start.tokenizer
         # Those of the final weights, once they are known.
         self._scores: WindowScores | None = None
-        task = SquadTask(
-            start.config,
-            options.policy,
-            options.use_one_hot_embeddings,
-            options.recompute,
-        )
-        self.setup = Setup(
-            task,
-            start,
-            strategy,
-            output_dir,
-            init_checkpoint,
-            xla,
-            _without_pooler(trainable),
-            head=_NEW,
-            kept=kept or {},
+        self.setup = surroundings.setup(
+            SquadTask(surroundings.start.config, **options.network()),
+            _NEW,
+            # Without a gradient the pooler would only decay, which the
+            # original spares it.
+            lambda path: (
+                not path.startswith(_POOLER) and surroundings.is_trained(path)
+            ),
         )
 
     @functools.cached_property
@@ -164,14 +117,8 @@ class SquadJob:
             return {}
         return right_answers(self._paragraphs)
 
-    def fine_tuning(
-        self, training_options: Callable[[Trial, int, int], TrainingOptions]
-    ) -> FineTuning:
-        """The training of this job.
-
-        Args:
-          training_options: (trial, all steps, those of warm-up) -> how the loop
-            trains.
+    def fine_tuning(self, training_options: MakeOptions) -> FineTuning:
+        """The training of this job, as its loop's options ask for it.
 
         Raises:
           UserError: there is no file to train on, or it is of no use.
@@ -190,17 +137,18 @@ class SquadJob:
         examples = SquadExamples(features)
         return FineTuning(
             self.setup,
-            self._recipe,
             lambda session: examples,
             training_options,
-            self._settings(features),
+            self._settings(
+                {
+                    "windows": dataclasses.asdict(self._options.windows),
+                    "training_data": features.digest(),
+                }
+            ),
             self.evaluate if self.targets else None,
             # The original counts questions, of which some have many windows.
             num_examples=len(features.questions),
         )
-
-    def keep_description(self) -> None:
-        """Nothing: flags say all."""
 
     def evaluate(self, session: TrainingSession) -> dict[str, Any]:
         """Judges the answers of the weights as they are."""
@@ -219,16 +167,12 @@ class SquadJob:
                 "Evaluation needs a --predict_file with answers. Received: "
                 f"--predict_file={self._options.predict_file}"
             )
-        started = time.perf_counter()
-        self._scores = self._score(session, self._options.eval_batch_size)
-        results = {
-            "global_step": step,
-            **self._judge(self._scores, session),
-            "seconds": time.perf_counter() - started,
-        }
-        if is_chief(self.setup.strategy):
-            names = [name for name in results if name not in _JSON_ONLY]
-            write_evaluation(self.setup.output_dir, results, names)
+
+        def evaluate() -> dict[str, Any]:
+            self._scores = self._score(session, self._options.eval_batch_size)
+            return self._judge(self._scores, session)
+
+        self._write_evaluation(step, evaluate)
 
     def predict(self, session: TrainingSession) -> None:
         """Writes the answers to the questions of `predict_file`.
@@ -236,15 +180,11 @@ class SquadJob:
         Raises:
           UserError: there is no such file, or it is of no use.
         """
-        directory = self._options.prediction_dir or self.setup.output_dir
-        if not is_chief(self.setup.strategy):
-            # All hosts predict together; one writes what counts.
-            directory = tempfile.mkdtemp()
+        directory = self._make_prediction_dir()
         if self._scores is None:
             self._scores = self._score(
                 session, self._options.predict_batch_size
             )
-        tf.io.gfile.makedirs(directory)
         with session.phases.phase("answers"):
             written = write_predictions(self._answers(self._scores), directory)
         logging.info(
@@ -272,6 +212,9 @@ class SquadJob:
         )
         shares = {entry.text: entry.probability for entry in said.n_best}
         return f"{said.text or '-'}\t{shares.get(said.text, 1.0):.4f}"
+
+    def _shown(self, results: Mapping[str, Any]) -> list[str]:
+        return [name for name in results if name not in _JSON_ONLY]
 
     @functools.cached_property
     def _paragraphs(self) -> list[Paragraph]:
@@ -350,26 +293,3 @@ class SquadJob:
         if options.answers.version_2_with_negative:
             return "squad"
         return "cmrc" if is_chinese(self._paragraphs) else "squad"
-
-    def _settings(self, features: FeatureSet) -> dict[str, Any]:
-        """What shapes the weights, beside the trial and the recipe."""
-        options = self._options
-        return {
-            "windows": dataclasses.asdict(options.windows),
-            "policy": options.policy,
-            "use_one_hot_embeddings": options.use_one_hot_embeddings,
-            "training_data": features.digest(),
-            "init_checkpoint": self.setup.init_checkpoint,
-            "frozen": frozen_parts(
-                self.setup.trainable,
-                self.setup.start.config.num_hidden_layers,
-            ),
-        }
-
-
-def _without_pooler(
-    trainable: Callable[[str], bool] | None,
-) -> Callable[[str], bool]:
-    """Without a gradient it would only decay, which the original spares it."""
-    wanted = trainable or (lambda path: True)
-    return lambda path: wanted(path) and not path.startswith(_POOLER)

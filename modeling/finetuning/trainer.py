@@ -17,11 +17,11 @@ from absl import logging
 
 from modeling.devices import is_chief
 from modeling.errors import UserError
-from modeling.finetuning.recipe import Recipe
 from modeling.finetuning.setup import BEST_MODEL, Setup
 from modeling.finetuning.trials import Trial, summarize
 from modeling.output_files import write_json
 from modeling.tasks.array_input import ArrayInput, Examples
+from modeling.tasks.packed_input import arrange
 from modeling.training import (
     BestScore,
     Outcome,
@@ -34,6 +34,8 @@ TRIALS = "trials.json"
 _TRIALS_DIR = "trials"
 _RESULT = "trial.json"
 
+# (trial, all steps, those of warm-up) -> how the loop trains.
+MakeOptions = Callable[[Trial, int, int], TrainingOptions]
 # Evaluates the weights as they are: numbers to report, among them "score", the
 # higher the better, and perhaps other JSON values.
 Evaluate = Callable[[TrainingSession], dict[str, Any]]
@@ -59,9 +61,8 @@ class FineTuning:
 
     Attributes:
       setup: the task on its devices.
-      recipe: how long, and in which batches.
       examples: of the training set, perhaps made with the model.
-      options: (trial, all steps, those of warm-up) -> how the loop trains.
+      options: how the loop trains.
       settings: more that shapes the weights, as JSON values.
       evaluate: judges the weights on the dev set; None: nothing does.
       order: (seed, epoch) -> which examples to take; None: each once.
@@ -70,9 +71,8 @@ class FineTuning:
     """
 
     setup: Setup
-    recipe: Recipe
     examples: Callable[[TrainingSession], Examples]
-    options: Callable[[Trial, int, int], TrainingOptions]
+    options: MakeOptions
     settings: Mapping[str, Any]
     evaluate: Evaluate | None = None
     order: Callable[[int, int], np.ndarray] | None = None
@@ -101,6 +101,7 @@ class FineTuning:
         """
         if len(trials) == 1:
             begun = self._begin(trials[0])
+            self._check(begun)
             on_start()
             return self._train(begun)
         if self.evaluate is None:
@@ -115,6 +116,7 @@ class FineTuning:
                 self.setup.output_dir, _TRIALS_DIR, trial.name
             )
             begun = self._begin(trial, directory)
+            self._check(begun)
             if number == 1:
                 on_start()
             result = self._read_result(begun)
@@ -137,24 +139,23 @@ class FineTuning:
         return begun.session.dry_run(begun.data.training, begun.options)
 
     def _begin(self, trial: Trial, directory: str | None = None) -> _Begun:
+        recipe = self.setup.recipe
         session = self.setup.session(directory, trial.seed)
         examples = self.examples(session)
         order = None
         if self.order is not None:
             order = functools.partial(self.order, trial.seed)
-        batches = self.recipe.training_batches(trial.batch_size)
-        data = ArrayInput(examples, batches, trial.seed, order)
+        batches = recipe.training_batches(trial.batch_size)
+        data = arrange(examples, batches, trial.seed, order)
         per_epoch = data.batches_per_epoch()
-        steps = self.recipe.num_train_steps(
+        steps = recipe.num_train_steps(
             self.num_examples or len(examples.rows_per_example()),
             trial.batch_size,
             per_epoch,
             trial.num_train_epochs,
         )
-        options = self.options(
-            trial, steps, self.recipe.num_warmup_steps(steps)
-        )
-        if self.recipe.eval_each_epoch:
+        options = self.options(trial, steps, recipe.num_warmup_steps(steps))
+        if recipe.eval_each_epoch:
             loop = dataclasses.replace(options.loop, eval_every=per_epoch)
             options = dataclasses.replace(options, loop=loop)
         data = dataclasses.replace(
@@ -162,7 +163,7 @@ class FineTuning:
         )
         settings = {
             **self.settings,
-            **dataclasses.asdict(self.recipe),
+            **dataclasses.asdict(recipe),
             "num_train_epochs": trial.num_train_epochs,
             "eval_every": options.loop.eval_every,
         }
@@ -176,7 +177,7 @@ class FineTuning:
             total_steps=options.loop.num_train_steps,
             is_chief=is_writer,
         )
-        if self._is_watched(options):
+        if options.loop.eval_every:
             outcome = self._train_watched(begun, log)
         else:
             outcome = begun.train(lambda step: False, log)
@@ -184,22 +185,22 @@ class FineTuning:
             session.export()
         return Trained(session, outcome, log)
 
-    def _is_watched(self, options: TrainingOptions) -> bool:
-        if not options.loop.eval_every:
-            return False
-        if self.evaluate is None:
+    def _check(self, begun: _Begun) -> None:
+        """Tells what is wrong before what an earlier call wrote is changed."""
+        if begun.options.loop.eval_every and self.evaluate is None:
             raise UserError(
                 "Evaluation on the way (--eval_every, --eval_each_epoch) needs "
                 "a dev set, and there is none."
             )
-        return True
+        if begun.session.has_checkpoint:
+            begun.session.check_settings(begun.options, begun.settings)
 
     def _train_watched(self, begun: _Begun, log: RunLog) -> Outcome:
         """Trains with evaluations, and takes the best weights at the end."""
         session = begun.session
         best = BestScore(
             session.output_dir,
-            self.recipe.patience,
+            self.setup.recipe.patience,
             resume=session.has_checkpoint,
         )
 

@@ -1,7 +1,7 @@
 """The encoder under a classifier, fine-tuned or frozen.
 
 Shapes: B = texts, W = windows of a text, F = tokens of a row, L = layers,
-D = hidden size.
+D = hidden size; of rows that several texts share, B = rows, K = texts of a row.
 """
 
 from __future__ import annotations
@@ -13,78 +13,31 @@ import keras
 from keras import ops
 
 from modeling.config import BertConfig
-from modeling.network.base import ConfiguredModel
-from modeling.network.bilstm import BiLstm
-from modeling.network.dropout import Dropout, Seed
-from modeling.network.encoder import BertModel
-from modeling.network.layer_mix import LayerMix, stack_layers
-from modeling.network.layers import initializer
-from modeling.network.pooling import POOLING, pool_tokens, pool_windows
+from modeling.network.dropout import Seed
+from modeling.network.headed import FeatureModel, HeadedModel
+from modeling.network.pooling import (
+    POOLING,
+    pool_blocks,
+    pool_tokens,
+    pool_windows,
+)
 
 Tensor = Any
 
-# Above every dropout site of an encoder.
-_HEAD_SITE = 4095
 _TOKEN_INPUTS = ("input_ids", "input_mask", "segment_ids")
-
-
-class _Classifier(ConfiguredModel):
-    """Dropout and a linear layer over one vector a text.
-
-    The variables stand at the root, `output_weights` and `output_bias`, as in
-    Google's fine-tuned checkpoints. Dropout is 0.1 whatever the config says, as
-    in the original.
-    """
-
-    _DROPOUT = 0.1
-
-    def _make_encoder(
-        self, use_one_hot_embeddings: bool, recompute: bool
-    ) -> None:
-        self.bert = BertModel(
-            self.config,
-            use_one_hot_embeddings,
-            recompute,
-            dtype=self.dtype_policy,
-        )
-
-    def _make_head(self, num_labels: int, size: int) -> None:
-        self.dropout = Dropout(
-            self._DROPOUT, _HEAD_SITE, dtype=self.dtype_policy
-        )
-        # `add_weight` would put the model's name before theirs.
-        self.output_weights = keras.Variable(
-            initializer(self.config),
-            shape=(num_labels, size),
-            dtype=self.variable_dtype,
-            autocast=False,
-            name="output_weights",
-        )
-        self.output_bias = keras.Variable(
-            "zeros",
-            shape=(num_labels,),
-            dtype=self.variable_dtype,
-            autocast=False,
-            name="output_bias",
-        )
-
-    def _classify(self, pooled: Tensor, seed: Seed | None) -> Tensor:
-        """[B, size] -> logits [B, num_labels]."""
-        pooled = self.dropout(pooled, seed=seed)
-        pooled = ops.cast(pooled, self.variable_dtype)
-        weights = ops.transpose(self.output_weights)
-        return ops.matmul(pooled, weights) + self.output_bias
+# Of rows that several texts share.
+_PACKED_INPUTS = ("position_ids", "block_ids", "cls_positions")
 
 
 @keras.saving.register_keras_serializable("bert")
-class BertClassifier(_Classifier):
+class BertClassifier(HeadedModel):
     """BERT with a linear layer over one vector a text (original:
     `run_classifier.create_model`).
 
     Inputs: those of `BertModel`, [batch, length]; or [batch, windows, length]
     for texts that are read through several rows, of which those without tokens
     do not count. Output: logits [batch, num_labels] in the precision of the
-    variables.
+    variables; with `cls_positions`, [batch * instances, num_labels].
 
     Args:
       config: sizes and activation.
@@ -132,22 +85,29 @@ class BertClassifier(_Classifier):
         training: bool = False,
         dropout_seed: Seed | None = None,
     ) -> Tensor:
-        if training and dropout_seed is None:
-            dropout_seed = self.bert.seed_generator.next()
+        seed = self._seed(training, dropout_seed)
         rows = _as_rows(inputs)
-        outputs = self.bert(rows, training=training, dropout_seed=dropout_seed)
-        pooled = outputs["pooled_output"]
+        outputs = self.bert(rows, training=training, dropout_seed=seed)
+        # [B, D], or [B * K, D]
+        pooled = ops.reshape(
+            outputs["pooled_output"], (-1, self.config.hidden_size)
+        )
         if self.pooling != "cls":
-            pooled = pool_tokens(
-                outputs["sequence_output"], _mask(rows), self.pooling
-            )
+            pooled = self._pool(rows, outputs["sequence_output"])
         if len(inputs["input_ids"].shape) == 3:
             pooled = pool_windows(pooled, _mask(inputs), self.pooling)
-        return self._classify(pooled, dropout_seed if training else None)
+        return self._head(pooled, seed)
+
+    def _pool(self, rows: Mapping[str, Tensor], tokens: Tensor) -> Tensor:
+        """[B, D], or [B * K, D]"""
+        if "cls_positions" not in rows:
+            return pool_tokens(tokens, _mask(rows), self.pooling)
+        count = rows["cls_positions"].shape[1]
+        return pool_blocks(tokens, rows["block_ids"], count, self.pooling)
 
 
 @keras.saving.register_keras_serializable("bert")
-class FeatureClassifier(_Classifier):
+class FeatureClassifier(FeatureModel):
     """A small network over chosen layers of a frozen BERT (paper, section
     5.3).
 
@@ -201,22 +161,15 @@ class FeatureClassifier(_Classifier):
             **kwargs,
         )
         _check_pooling(pooling)
-        self.layer_choice, self.pooling = tuple(layers), pooling
-        self._make_encoder(use_one_hot_embeddings, recompute=False)
-        precision = self.variable_dtype
-        self.mix = LayerMix(len(self.layer_choice), combine, dtype=precision)
-        self.mix.build()
-        size = self.mix.output_size(self.config.hidden_size)
-        self.lstm = None
-        if lstm_layers:
-            self.lstm = BiLstm(
-                lstm_size or self.config.hidden_size,
-                lstm_layers,
-                dtype=precision,
-            )
-            self.lstm.build((None, None, size))
-            size = self.lstm.size
-        self._make_head(num_labels, size)
+        self.pooling = pooling
+        self._make_network(
+            num_labels,
+            layers,
+            combine,
+            lstm_layers,
+            lstm_size,
+            use_one_hot_embeddings,
+        )
         self.built = True
 
     def encode(self, inputs: Mapping[str, Tensor]) -> Tensor:
@@ -228,10 +181,7 @@ class FeatureClassifier(_Classifier):
         """
         rows = _as_rows(inputs)
         # [B * W, F, L, D]
-        # Keras would hand the caller's `training` down.
-        outputs = self.bert(rows, training=False)
-        hidden = stack_layers(outputs, self.layer_choice)
-        hidden = ops.cast(hidden, self.variable_dtype)
+        hidden = self._encode_tokens(rows)
         batch, length, layers, size = ops.shape(hidden)
         has_windows = len(inputs["input_ids"].shape) == 3
         if self.lstm is not None:
@@ -253,8 +203,6 @@ class FeatureClassifier(_Classifier):
         training: bool = False,
         dropout_seed: Seed | None = None,
     ) -> Tensor:
-        if training and dropout_seed is None:
-            dropout_seed = self.bert.seed_generator.next()
         hidden = inputs.get("hidden")
         if hidden is None:
             hidden = self.encode(inputs)
@@ -267,7 +215,7 @@ class FeatureClassifier(_Classifier):
             x = pool_tokens(self.lstm(x, rows), rows, self.pooling)
             if len(mask.shape) == 3:
                 x = pool_windows(x, mask, self.pooling)
-        return self._classify(x, dropout_seed if training else None)
+        return self._head(x, self._seed(training, dropout_seed))
 
 
 def _check_pooling(pooling: str) -> None:
@@ -285,7 +233,8 @@ def _as_rows(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         values = inputs.get(name)
         if values is not None:
             rows[name] = ops.reshape(values, (-1, _length(values)))
-    return rows
+    packed = {name: inputs[name] for name in _PACKED_INPUTS if name in inputs}
+    return {**rows, **packed}
 
 
 def _mask(inputs: Mapping[str, Tensor]) -> Tensor:

@@ -95,9 +95,12 @@ class Embeddings(keras.layers.Layer):
             return sinusoids(
                 position_ids, self.config.hidden_size, self.variable_dtype
             )
-        if position_ids is not None:
-            return ops.take(self.position_embeddings, position_ids, axis=0)
         rows = self.config.max_position_embeddings
+        if position_ids is not None:
+            # The gradient of a slice is whole: packed rows are clipped by the
+            # same norm as others, which counts looked-up words one by one.
+            table = self.position_embeddings[:rows]
+            return ops.take(table, position_ids, axis=0)
         if isinstance(length, int) and length > rows:
             raise ValueError(
                 f"Inputs are {length} tokens long, the position table has only "

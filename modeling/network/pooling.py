@@ -66,4 +66,42 @@ def pool_windows(rows: Tensor, mask: Tensor, method: str) -> Tensor:
     return _MASKED["max" if method == "max" else "mean"](rows, present)
 
 
+def pool_blocks(
+    tokens: Tensor, block_ids: Tensor, count: int, method: str
+) -> Tensor:
+    """A vector for each of several texts that share a row.
+
+    Args:
+      tokens: [B, F, D].
+      block_ids: each token's text, from 1; 0 for padding: [B, F]
+      count: K, the most texts of a row.
+      method: "mean" or "max".
+
+    Returns:
+      [B * K, D]; zeros for texts that are not there.
+    """
+    # [B, F, K]
+    members = ops.one_hot(block_ids, count + 1, dtype="float32")[:, :, 1:]
+    sizes = ops.sum(members, axis=1)[:, :, None]  # [B, K, 1]
+    values = ops.cast(tokens, "float32")
+    if method == "mean":
+        total = ops.matmul(ops.transpose(members, (0, 2, 1)), values)
+        pooled = total / ops.maximum(sizes, 1.0)
+    else:
+        pooled = ops.where(sizes > 0, _block_max(values, block_ids, count), 0.0)
+    return ops.cast(ops.reshape(pooled, (-1, tokens.shape[-1])), tokens.dtype)
+
+
+def _block_max(values: Tensor, block_ids: Tensor, count: int) -> Tensor:
+    """[B, F, D] and [B, F] -> [B, K, D]; padding is a block of its own."""
+    batch, size = ops.shape(values)[0], values.shape[-1]
+    first = ops.arange(batch, dtype=block_ids.dtype)[:, None] * (count + 1)
+    highest = ops.segment_max(
+        ops.reshape(values, (-1, size)),
+        ops.reshape(first + block_ids, (-1,)),
+        num_segments=batch * (count + 1),
+    )
+    return ops.reshape(highest, (-1, count + 1, size))[:, 1:, :]
+
+
 _MASKED = {"mean": masked_mean, "max": masked_max}

@@ -161,7 +161,7 @@ class ArrayInput:
     def _signature(self, share: Share) -> dict[str, tf.TensorSpec]:
         """With all shapes, as TPUs want them, where batches have only one."""
         rows = self.examples.rows_per_example()
-        if len(self.options.buckets or ()) != 1 or rows.max() > 1:
+        if len(self.options.buckets or ()) != 1 or rows.min() != rows.max():
             return self.examples.signature()
         (length,) = self.options.buckets
         batch = Batch(np.zeros(1, np.int64), length)

@@ -27,6 +27,10 @@ class BatchOptions:
       buckets: lengths that batches are padded to, ascending, for compilers that
         want few shapes; the last one must be the longest row's. None pads to
         the longest row of the batch.
+      packed: whether several examples share a row of the last bucket's length,
+        see `PackedInput`.
+      row_multiple: packed rows of a batch of equal size come in multiples of so
+        many, for compilers that want few shapes.
 
     Raises:
       UserError: no limit at all, or one below 1; buckets that do not ascend.
@@ -36,6 +40,8 @@ class BatchOptions:
     max_tokens: int | None = None
     window: int = 50
     buckets: tuple[int, ...] | None = None
+    packed: bool = False
+    row_multiple: int = 1
 
     def __post_init__(self) -> None:
         if self.batch_size is None and self.max_tokens is None:
@@ -93,7 +99,7 @@ def training_batches(
     order = np.arange(len(lengths)) if order is None else order
     order = rng.permutation(order)
     batches: list[Batch] = []
-    size = _window_size(lengths, options)
+    size = window_size(lengths, options)
     for start in range(0, len(order), size):
         window = order[start : start + size]
         if options.window > 1:
@@ -116,7 +122,7 @@ def prediction_batches(
     return _cut(order, lengths, rows, options)
 
 
-def _window_size(lengths: np.ndarray, options: BatchOptions) -> int:
+def window_size(lengths: np.ndarray, options: BatchOptions) -> int:
     """Examples of a window, a whole number of batches where they are equal."""
     if options.batch_size is not None:
         return options.window * options.batch_size

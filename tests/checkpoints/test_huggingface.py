@@ -280,6 +280,10 @@ def test_labels_of_a_classifier(tmp_path, arrays, config):
         (["cls/seq_relationship/output_bias"], "BertForNextSentencePrediction"),
         (["cls/squad/output_bias"], "BertForQuestionAnswering"),
         (["output_weights"], "BertForTokenClassification"),
+        (
+            ["output_weights", "bert/pooler/dense/kernel"],
+            "BertForMultipleChoice",
+        ),
         (["bert/pooler/dense/bias"], "BertModel"),
     ],
 )

@@ -11,6 +11,7 @@ from modeling.errors import UserError
 from modeling.network import (
     BertClassifier,
     BertModel,
+    BertMultipleChoice,
     BertPretrainer,
     BertQuestionAnswerer,
 )
@@ -122,10 +123,11 @@ def test_written_classifier_has_its_labels(tmp_path):
     assert reader.shapes["output_weights"] == (5, CONFIG.hidden_size)
 
 
-def test_written_question_answerer_is_one(tmp_path):
-    arrays = random_like(BertQuestionAnswerer(CONFIG))
+@pytest.mark.parametrize("model", [BertQuestionAnswerer, BertMultipleChoice])
+def test_what_is_written_is_a_model_with_this_head(model, tmp_path):
+    arrays = random_like(model(CONFIG))
     write_keras_weights(tmp_path / "a.weights.h5", arrays, CONFIG)
-    loaded = BertQuestionAnswerer(CONFIG)
+    loaded = model(CONFIG)
     loaded.load_weights(tmp_path / "a.weights.h5")
     for variable in loaded.weights:
         np.testing.assert_array_equal(variable.numpy(), arrays[variable.path])

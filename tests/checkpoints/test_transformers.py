@@ -8,7 +8,12 @@ import pytest
 from modeling.checkpoints import initialize_model, open_checkpoint
 from modeling.checkpoints.convert import ConversionOptions, convert_checkpoint
 from modeling.checkpoints.huggingface import write_huggingface_directory
-from modeling.network import BertClassifier, BertModel, BertPretrainer
+from modeling.network import (
+    BertClassifier,
+    BertModel,
+    BertMultipleChoice,
+    BertPretrainer,
+)
 from tests.checkpoints.conftest import random_like
 
 pytestmark = [pytest.mark.slow, pytest.mark.golden]
@@ -138,6 +143,30 @@ def test_heads_without_pooler(
     arrays[f"{scope}output_bias"] = np.ones([rows], np.float32)
     write_huggingface_directory(tmp_path, arrays, reader.config)
     load(transformers, tmp_path, architecture)
+
+
+def test_choices_score_alike(transformers, golden_dir, tmp_path, inputs):
+    reader = open_checkpoint(golden_dir / "bert_model.ckpt")
+    names = [name for name in reader.shapes if name.startswith("bert/")]
+    model = BertMultipleChoice(reader.config)
+    initialize_model(
+        model, golden_dir / "bert_model.ckpt", expected_new=["output_weights"]
+    )
+    model.output_weights.assign(np.ones([1, 64], np.float32))
+    arrays = dict(reader.arrays(names))
+    arrays["output_weights"] = model.output_weights.numpy()
+    write_huggingface_directory(tmp_path, arrays, reader.config)
+    theirs = load(transformers, tmp_path, "BertForMultipleChoice")
+    # One question with three choices.
+    inputs = {name: values[None] for name, values in inputs.items()}
+    logits = run(theirs, inputs).logits
+    np.testing.assert_allclose(model(inputs), logits, atol=1e-4)
+    # Read again, their bias is left out.
+    again = BertMultipleChoice(reader.config)
+    report = initialize_model(again, tmp_path)
+    assert not report.missing
+    assert report.unexpected == ("output_bias",)
+    np.testing.assert_allclose(again(inputs), logits, atol=1e-4)
 
 
 def test_saved_by_transformers(transformers, tmp_path, inputs):

@@ -18,11 +18,11 @@ from modeling.finetuning import (
 from modeling.network import FeatureClassifier
 from modeling.progress import Phases
 from modeling.tasks.classification import Labels
-from modeling.tasks.classification.batches import ClassificationExamples
 from modeling.tasks.classification.encoding import EncodedExamples
 from modeling.tasks.classification.task import ClassificationTask
 from modeling.tasks.feature_based import FeatureBased
 from modeling.tasks.length_batches import BatchOptions
+from modeling.tasks.row_batches import RowExamples
 from modeling.training import Predictor
 
 CONFIG = BertConfig(
@@ -51,7 +51,7 @@ def examples(rows, seed=0, windows=False):
         np.concatenate([[0], np.cumsum(rows)]),
         rng.integers(0, 3, len(rows)).astype(np.int32),
     )
-    return ClassificationExamples(encoded, windows)
+    return RowExamples(encoded, windows)
 
 
 class Echo:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from modeling.network import BertPretrainer
+from modeling.network import BertClassifier, BertPretrainer
 from tests.network.conftest import spread
 
 FIRST, SECOND = [2, 7, 9, 3], [2, 11, 3]
@@ -81,3 +81,16 @@ def test_first_tokens_are_the_default(pretrainer):
     assert_close(
         given["pooled_output"][:, 0], pretrainer.bert(inputs)["pooled_output"]
     )
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean", "max"])
+def test_logits_of_classification(tiny_config, pooling):
+    model = spread(BertClassifier(tiny_config, 3, pooling=pooling))
+    # Counted from 1: 0 is padding.
+    numbers = np.array([[1, 1, 1, 1, 2, 2, 2, 0]])
+    logits = ops.convert_to_numpy(model({**PACKED, "block_ids": numbers}))
+    assert logits.shape == (3, 3)
+    for i, inputs in enumerate(ALONE):
+        assert_close(logits[i : i + 1], model(inputs))
+    # No loss counts what is not there, unless it is no number.
+    assert np.isfinite(logits).all()

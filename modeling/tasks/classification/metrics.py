@@ -47,7 +47,10 @@ def matthews(targets: np.ndarray, predictions: np.ndarray) -> float:
     """Matthews' correlation; 0 where all predictions are one class."""
     from sklearn.metrics import matthews_corrcoef
 
-    return float(matthews_corrcoef(targets, predictions))
+    with warnings.catch_warnings():
+        # One class alone is told as a mistake.
+        warnings.simplefilter("ignore", UserWarning)
+        return float(matthews_corrcoef(targets, predictions))
 
 
 def pearson(targets: np.ndarray, predictions: np.ndarray) -> float:

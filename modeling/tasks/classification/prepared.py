@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 from collections.abc import Iterator
 
 import numpy as np
 
 from modeling.errors import UserError
-from modeling.tasks.classification.batches import ClassificationExamples
 from modeling.tasks.classification.cache import encode_cached
 from modeling.tasks.classification.encoding import ExampleEncoder, RowOptions
 from modeling.tasks.classification.examples import InputExample
@@ -20,6 +18,7 @@ from modeling.tasks.classification.sampling import (
     class_weights,
 )
 from modeling.tasks.classification.sources import ExampleSource
+from modeling.tasks.row_batches import RowExamples
 from modeling.tasks.token_rows import stream
 from modeling.tokenization import Tokenizer
 
@@ -57,10 +56,10 @@ class PreparedData:
         """Makes rows of examples."""
         return ExampleEncoder(self.tokenizer, self.labels, self.rows)
 
-    def examples(self, split: str) -> ClassificationExamples:
+    def examples(self, split: str) -> RowExamples:
         """A split, mapped from the cache."""
         if split not in self._opened:
-            self._opened[split] = ClassificationExamples(
+            self._opened[split] = RowExamples(
                 encode_cached(
                     self.encoder,
                     self.source.read(split, self.labels),
@@ -73,18 +72,18 @@ class PreparedData:
 
     def stream(
         self, source: ExampleSource, split: str
-    ) -> Iterator[tuple[list[InputExample], ClassificationExamples]]:
+    ) -> Iterator[tuple[list[InputExample], RowExamples]]:
         """Chunks of any number of examples, with what they are in tokens."""
         examples = source.read(split, self.labels)
         for chunk, encoded in stream(
             self.encoder, examples, self.num_workers, _CHUNK
         ):
-            yield chunk, ClassificationExamples(encoded, self.windows)
+            yield chunk, RowExamples(encoded, self.windows)
 
-    def single(self, text_a: str, text_b: str = "") -> ClassificationExamples:
+    def single(self, text_a: str, text_b: str = "") -> RowExamples:
         """One example without a label."""
         encoded = self.encoder([InputExample("single", text_a, text_b)])
-        return ClassificationExamples(encoded, self.windows)
+        return RowExamples(encoded, self.windows)
 
     def targets(self, split: str) -> np.ndarray:
         """What is learnt of a split, see `Labels.encode`."""
@@ -133,14 +132,6 @@ class PreparedData:
             self.targets("train"), len(self.labels.names), seed, epoch
         )
 
-    def training_digest(self) -> str:
-        """Tells the training examples and their labels from others."""
-        digest = hashlib.sha256()
-        for content in self.examples("train").content():
-            digest.update(content)
-        digest.update(np.ascontiguousarray(self.targets("train")).tobytes())
-        return digest.hexdigest()[:16]
-
     @functools.cached_property
-    def _opened(self) -> dict[str, ClassificationExamples]:
+    def _opened(self) -> dict[str, RowExamples]:
         return {}

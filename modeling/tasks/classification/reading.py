@@ -77,15 +77,21 @@ class _Reader:
         # The first such row's line, and what is to be told of others.
         self._ragged, self._empty, self._no_label = 0, "", ""
         self._num_empty = self._num_ragged = 0
+        # Examples, and those with the first one's label.
+        self._count = self._num_as_first = 0
+        self._first_label: Label | None = None
 
     def examples(self) -> Iterator[InputExample]:
         """Yields every example; at the end, warns of what was odd."""
-        count = 0
         for row in self._even_rows():
             if self._is_selected is None or self._is_selected(row.cells):
-                count += 1
-                yield self._example(row)
-        if not count:
+                example = self._example(row)
+                if not self._count:
+                    self._first_label = example.label
+                self._count += 1
+                self._num_as_first += example.label == self._first_label
+                yield example
+        if not self._count:
             raise UserError(
                 f"{display_name(self._path)} has no examples"
                 + (" of those asked for." if self._is_selected else ".")
@@ -213,7 +219,24 @@ class _Reader:
             return self._table.header[column]
         return column
 
+    def _may_begin_with_header(self) -> bool:
+        """Whether a file that is read without one gives a label to learn that
+        stands in its first line only.
+        """
+        learns_labels = (
+            self._parser.known is None and self._parser.kind == "classification"
+        )
+        has_none = self._table.width is not None and self._table.header is None
+        return learns_labels and has_none and self._num_as_first == 1
+
     def _warn(self) -> None:
+        if self._may_begin_with_header():
+            logging.warning(
+                "%s: the label %r stands in this line only. If the line is a "
+                "header, drop it, or name the columns by it.",
+                place(self._path, self._table.first_line),
+                self._first_label,
+            )
         if self._no_label:
             logging.warning(
                 "%s These examples are predicted without a label.",
@@ -229,7 +252,7 @@ class _Reader:
             )
         if self._num_empty:
             logging.warning(
-                "%s: the text is empty, and so in %d places of the file. Such "
+                "%s: the text is empty (such places in the file: %d). These "
                 "examples are kept.",
                 self._empty,
                 self._num_empty,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -14,15 +14,22 @@ from modeling.network import BertClassifier, FeatureClassifier
 from modeling.network.losses import cross_entropy
 from modeling.tasks.classification.labels import Labels
 from modeling.tasks.feature_based import FeatureBased
+from modeling.tasks.mean_over_examples import Features, MeanOverExamples, Sums
 
-Features = Mapping[str, tf.Tensor]
-Sums = dict[str, tf.Tensor]
-
-_INPUTS = ("input_ids", "input_mask", "segment_ids", "hidden")
+_INPUTS = (
+    "input_ids",
+    "input_mask",
+    "segment_ids",
+    "hidden",
+    # Of packed rows only.
+    "position_ids",
+    "block_ids",
+    "cls_positions",
+)
 
 
 @dataclasses.dataclass(frozen=True)
-class ClassificationTask:
+class ClassificationTask(MeanOverExamples):
     """One of several classes, any number of them, or a number.
 
     Attributes:
@@ -48,9 +55,6 @@ class ClassificationTask:
     use_one_hot_embeddings: bool = False
     recompute: bool = False
 
-    # As the original in fine-tuning.
-    norm_of_looked_up_rows = True
-
     def build_model(self) -> BertClassifier | FeatureClassifier:
         """The encoder under the head."""
         outputs = self.labels.num_outputs
@@ -74,14 +78,6 @@ class ClassificationTask:
             dtype=self.policy,
         )
 
-    def weights(self, features: Features) -> Sums:
-        """Examples and tokens."""
-        mask = tf.cast(features["input_mask"], tf.float32)
-        return {
-            "sequences": tf.reduce_sum(features["example_weights"]),
-            "tokens": tf.reduce_sum(mask),
-        }
-
     def sums(
         self,
         model: keras.Model,
@@ -94,7 +90,8 @@ class ClassificationTask:
         logits = model(
             _inputs(features), training=training, dropout_seed=dropout_seed
         )
-        targets, weights = features["targets"], features["example_weights"]
+        targets = self._targets(features)
+        weights = tf.reshape(features["example_weights"], [-1])
         losses = self._losses(logits, targets)
         if self.class_weights:
             losses *= tf.gather(tf.constant(self.class_weights), targets)
@@ -104,18 +101,6 @@ class ClassificationTask:
             right = tf.cast(best == targets, tf.float32)
             sums["correct"] = tf.reduce_sum(right * weights)
         return sums
-
-    def loss(self, sums: Sums, weights: Sums) -> tf.Tensor:
-        """The mean over examples."""
-        return tf.math.divide_no_nan(sums["loss"], weights["sequences"])
-
-    def metrics(
-        self, sums: Mapping[str, float], weights: Mapping[str, float]
-    ) -> dict[str, float]:
-        """Accuracy, of single labels."""
-        if "correct" not in sums:
-            return {}
-        return {"accuracy": sums["correct"] / max(weights["sequences"], 1.0)}
 
     def outputs(self, model: keras.Model, features: Features) -> Sums:
         """What is predicted.
@@ -127,14 +112,14 @@ class ClassificationTask:
             [examples]
         """
         logits = model(_inputs(features))
-        kind = self.labels.kind
-        outputs = tf.cast(logits, tf.float32)
-        if kind == "classification":
-            outputs = tf.nn.softmax(outputs)
-        elif kind == "multi_label":
-            outputs = tf.sigmoid(outputs)
-        losses = self._losses(logits, features["targets"])
-        return {"outputs": outputs, "losses": losses}
+        losses = self._losses(logits, self._targets(features))
+        return {"outputs": self._shares(logits), "losses": losses}
+
+    def probabilities(
+        self, model: Callable[..., tf.Tensor], features: Features
+    ) -> tf.Tensor:
+        """The `outputs` of `outputs`, which need no targets."""
+        return self._shares(model(_inputs(features)))
 
     @property
     def keeps_tokens(self) -> bool:
@@ -150,6 +135,22 @@ class ClassificationTask:
         layers = self.feature_based.resolve(self.config.num_hidden_layers)
         pooling = None if self.keeps_tokens else self.pooling
         return {"layers": layers.layers, "pooling": pooling}
+
+    def _targets(self, features: Features) -> tf.Tensor:
+        """[N(, labels)] of examples; of packed rows N is rows * places."""
+        shape = [-1]
+        if self.labels.kind == "multi_label":
+            shape.append(self.labels.num_outputs)
+        return tf.reshape(features["targets"], shape)
+
+    def _shares(self, logits: tf.Tensor) -> tf.Tensor:
+        """Probabilities of labels, or numbers: float32 [examples, labels]"""
+        logits = tf.cast(logits, tf.float32)
+        if self.labels.kind == "classification":
+            return tf.nn.softmax(logits)
+        if self.labels.kind == "multi_label":
+            return tf.sigmoid(logits)
+        return logits
 
     def _losses(self, logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         """[B, labels] and [B(, labels)] -> float32 [B]"""

@@ -1,8 +1,8 @@
 """Multiple choice: SWAG, RACE and data of the same kind.
 
 Examples are read (`ChoiceFile`) and laid out in rows, one for each choice
-(`ChoiceEncoder`, `encode_cached`, or `token_rows.stream`). Batches are those of
-texts in windows: [examples, choices, length].
+(`ChoiceEncoder`, `encode_cached`, or `token_rows.stream`). `RowExamples` makes
+batches [examples, choices, length] of them.
 """
 
 from modeling.tasks.multiple_choice.encoding import (
@@ -10,7 +10,8 @@ from modeling.tasks.multiple_choice.encoding import (
     encode_cached,
 )
 from modeling.tasks.multiple_choice.examples import ChoiceExample
-from modeling.tasks.multiple_choice.predictions import ChoiceWriter, decide
+from modeling.tasks.multiple_choice.metrics import accuracies
+from modeling.tasks.multiple_choice.predictions import ChoiceWriter
 from modeling.tasks.multiple_choice.reading import ChoiceFile
 
 __all__ = [
@@ -18,6 +19,6 @@ __all__ = [
     "ChoiceExample",
     "ChoiceFile",
     "ChoiceWriter",
-    "decide",
+    "accuracies",
     "encode_cached",
 ]

@@ -80,16 +80,3 @@ class ChoiceWriter:
             }
             line = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)
             self._jsonl.write(line.decode() + "\n")
-
-
-def decide(
-    examples: Sequence[ChoiceExample], scores: Sequence[np.ndarray]
-) -> np.ndarray:
-    """The chosen answers, among those that an example has: int64 [N]"""
-    return np.array(
-        [
-            np.argmax(row[: len(example.choices)])
-            for example, row in zip(examples, scores, strict=True)
-        ],
-        np.int64,
-    )

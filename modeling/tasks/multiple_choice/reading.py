@@ -42,7 +42,7 @@ class ChoiceFile:
     Attributes:
       path: a .csv file as SWAG's; a .jsonl file, or "-" for standard input,
         with an object a line; a .json or .txt file with one value, or a
-        directory of such files, as RACE's.
+        directory of such files, at any depth, as RACE's.
       needs_answers: whether examples without an answer are an error.
       num_choices: how many every example must have; None: two or more.
 
@@ -69,9 +69,11 @@ class ChoiceFile:
 
     def _read(self) -> Iterator[ChoiceExample]:
         if os.path.isdir(self.path):
-            for name in sorted(os.listdir(self.path)):
-                if name.endswith((".txt", ".json")):
-                    yield from _read_json(os.path.join(self.path, name))
+            for directory, below, names in os.walk(self.path):
+                below.sort()
+                for name in sorted(names):
+                    if name.endswith((".txt", ".json")):
+                        yield from _read_json(os.path.join(directory, name))
             return
         ending = self.path.lower().removesuffix(".gz").rpartition(".")[2]
         if ending == "csv":

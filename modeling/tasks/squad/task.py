@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -12,16 +11,16 @@ import tensorflow as tf
 from modeling.config import BertConfig
 from modeling.network import BertQuestionAnswerer
 from modeling.network.losses import cross_entropy
-
-Features = Mapping[str, tf.Tensor]
-Sums = dict[str, tf.Tensor]
+from modeling.tasks.mean_over_examples import Features, MeanOverExamples, Sums
 
 _INPUTS = ("input_ids", "input_mask", "segment_ids")
 
 
 @dataclasses.dataclass(frozen=True)
-class SquadTask:
+class SquadTask(MeanOverExamples):
     """Two choices among the tokens of a row: first and last of the answer.
+
+    A row's loss is the mean of both; examples are windows.
 
     As in the original, all positions take part in the choice: [CLS], which
     stands for no answer, the question, and padding, whose scores so learn to be
@@ -43,9 +42,6 @@ class SquadTask:
     use_one_hot_embeddings: bool = False
     recompute: bool = False
 
-    # As the original in fine-tuning.
-    norm_of_looked_up_rows = True
-
     def build_model(self) -> BertQuestionAnswerer:
         """The encoder under the head."""
         return BertQuestionAnswerer(
@@ -54,14 +50,6 @@ class SquadTask:
             self.recompute,
             dtype=self.policy,
         )
-
-    def weights(self, features: Features) -> Sums:
-        """Windows and tokens."""
-        mask = tf.cast(features["input_mask"], tf.float32)
-        return {
-            "sequences": tf.reduce_sum(features["example_weights"]),
-            "tokens": tf.reduce_sum(mask),
-        }
 
     def sums(
         self,
@@ -87,16 +75,6 @@ class SquadTask:
             "loss": tf.reduce_sum(losses * weights),
             "correct": tf.reduce_sum(right),
         }
-
-    def loss(self, sums: Sums, weights: Sums) -> tf.Tensor:
-        """The mean over windows of the mean of both sides."""
-        return tf.math.divide_no_nan(sums["loss"], weights["sequences"])
-
-    def metrics(
-        self, sums: Mapping[str, float], weights: Mapping[str, float]
-    ) -> dict[str, float]:
-        """Share of windows with the right span."""
-        return {"accuracy": sums["correct"] / max(weights["sequences"], 1.0)}
 
     def outputs(self, model: keras.Model, features: Features) -> Sums:
         """`start_logits` and `end_logits`, padding's too: float32 [B, F]"""

@@ -16,7 +16,7 @@ from modeling.tasks.tagging.encoding import (
     stream,
 )
 from modeling.tasks.tagging.metrics import evaluate
-from modeling.tasks.tagging.predictions import TagWriter, describe
+from modeling.tasks.tagging.predictions import TagWriter, describe, show
 from modeling.tasks.tagging.reading import SentenceFile
 from modeling.tasks.tagging.sentences import Sentence, split_text
 from modeling.tasks.tagging.tag_set import TagSet, collect_tags
@@ -34,6 +34,7 @@ __all__ = [
     "encode_cached",
     "encode_sentences",
     "evaluate",
+    "show",
     "split_text",
     "stream",
 ]

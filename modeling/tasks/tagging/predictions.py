@@ -102,6 +102,26 @@ def describe(
     return values
 
 
+def show(sentence: Sentence, tags: Sequence[str], scheme: str) -> str:
+    """A tagged sentence on one line, for people.
+
+    Returns:
+      Type and text of every chunk, with tabs between, or "-" for none; the
+      words that characters make, with spaces between; in "plain" every word
+      with its tag.
+    """
+    if scheme == PLAIN:
+        pairs = zip(sentence.words, tags, strict=True)
+        return " ".join(f"{word}/{tag}" for word, tag in pairs)
+    chunks = describe(sentence, tags, scheme)["entities"]
+    if chunks and not any(chunk["type"] for chunk in chunks):
+        return " ".join(chunk["text"] for chunk in chunks)
+    cells = [
+        cell for chunk in chunks for cell in (chunk["type"], chunk["text"])
+    ]
+    return "\t".join(cells) or "-"
+
+
 def _cell(word: str) -> str:
     """A word without the white space that ends a cell."""
     return re.sub(r"\s", "_", word)

@@ -16,6 +16,7 @@ from modeling.tasks.classification.labels import describe
 from modeling.tasks.tagging import schemes
 from modeling.tasks.tagging.schemes import OUTSIDE, PLAIN
 from modeling.tasks.tagging.sentences import Sentence, are_characters
+from modeling.text_files import find_files, read_lines
 
 TAG_MAP = "tag_map.json"
 AUTO = "auto"
@@ -77,7 +78,7 @@ class TagSet:
             raise UserError(
                 f"{sentence.place(word)}: unknown tag {sentence.tags[word]!r}. "
                 f"Expected {describe(self.names)}. Is it the right column? A "
-                "model knows only the tags of its training file."
+                "model knows the tags of its training file, or of --labels."
             )
         return np.array(ids, np.int32)
 
@@ -164,6 +165,18 @@ def collect_tags(
         ordered = _chunk_tags(set(names) or finder.tags, scheme, file_scheme)
     into_characters = longest == 1 and is_chinese
     return TagSet(tuple(ordered), scheme, file_scheme, into_characters)
+
+
+def read_tag_names(path: str) -> tuple[str, ...]:
+    """Tags from a file, one a line.
+
+    Raises:
+      UserError: a file that cannot be read, or without a tag.
+    """
+    names = tuple(name for name in read_lines(find_files(path)) if name)
+    if not names:
+        raise UserError(f"{path} names no tags: expected one a line.")
+    return names
 
 
 def _chunk_tags(

@@ -109,6 +109,20 @@ def test_header_of_numbered_columns_is_told_by_a_label(write, tmp_path):
         read("xnli", tmp_path)
 
 
+def test_a_header_that_would_be_a_class_is_told(write, tmp_path, caplog):
+    own = OwnData(text_a="1", label="2").data_set()
+    lines = "fine\tgood\nawful\tbad\nnice\tgood\npoor\tbad\n"
+    write("train.tsv", lines)
+    assert len(read(own, tmp_path)) == 4
+    assert "header" not in caplog.text
+    path = write("train.tsv", "review\tsentiment\n" + lines)
+    assert len(read(own, tmp_path)) == 5
+    assert (
+        f"{path}, line 1: the label 'sentiment' stands in this line only"
+        in caplog.text
+    )
+
+
 def test_no_language_of_those_asked_for(write, tmp_path):
     write(
         "xnli.dev.tsv",
@@ -140,7 +154,7 @@ def test_empty_texts_are_kept_and_told(write, tmp_path, caplog):
     assert (
         f"{path}, line 2, column 'sentence': the text is empty" in caplog.text
     )
-    assert "in 2 places" in caplog.text
+    assert "such places in the file: 2" in caplog.text
 
 
 def test_label_only_in_dev(write, tmp_path):

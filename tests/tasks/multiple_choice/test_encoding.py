@@ -7,17 +7,18 @@ import pytest
 
 from modeling.errors import UserError
 from modeling.tasks.array_input import ArrayInput
-from modeling.tasks.classification.batches import ClassificationExamples
 from modeling.tasks.length_batches import BatchOptions
 from modeling.tasks.multiple_choice import (
     ChoiceEncoder,
     ChoiceExample,
     ChoiceWriter,
-    decide,
+    accuracies,
     encode_cached,
 )
+from modeling.tasks.row_batches import RowExamples
 from modeling.tasks.token_rows import encode_examples
 from modeling.tokenization import FastTokenizer
+from modeling.training import Share
 
 TOKENS = "[PAD] [UNK] [CLS] [SEP] a b c d e f g ?".split()
 
@@ -104,7 +105,7 @@ def many():
 
 def test_batches_hold_whole_examples(tokenizer):
     encoded = encode_examples(ChoiceEncoder(tokenizer, 16), many())
-    examples = ClassificationExamples(encoded, windows=True)
+    examples = RowExamples(encoded, grouped=True)
     seen = []
     for indices, arrays in ArrayInput(examples, BatchOptions(8)).prediction(3):
         size, choices, _ = arrays["input_ids"].shape
@@ -117,6 +118,22 @@ def test_batches_hold_whole_examples(tokenizer):
         assert not present[len(indices) :].any()
         seen += list(zip(indices, arrays["targets"], strict=False))
     assert sorted(seen) == [(n, n % 2) for n in range(40)]
+
+
+def test_tpus_see_one_shape_where_all_have_as_many_choices(tokenizer):
+    questions = [ChoiceExample("a", "b", ("c", "d", "e"), 0)] * 5
+    examples = RowExamples(ChoiceEncoder(tokenizer, 16)(questions), True)
+    data = ArrayInput(examples, BatchOptions(4, buckets=(16,)))
+    # The second batch leaves nothing to the second replica.
+    batches = data.training(Share(0, 1, 8, 2), np.zeros(3, np.int64))
+    features, _ = batches.element_spec
+    assert features["input_ids"].shape == [2, 3, 16]
+    shapes = {f["input_ids"].shape.as_list()[1] for f, _ in batches.take(4)}
+    assert shapes == {3}
+    mixed = RowExamples(ChoiceEncoder(tokenizer, 16)(many()), True)
+    data = ArrayInput(mixed, BatchOptions(4, buckets=(16,)))
+    features, _ = data.training(Share(0, 1, 8, 2), np.zeros(3)).element_spec
+    assert features["input_ids"].shape.as_list() == [None, None, None]
 
 
 def test_cache_knows_what_shaped_it(tokenizer, tmp_path, monkeypatch):
@@ -155,6 +172,19 @@ def test_cache_knows_what_shaped_it(tokenizer, tmp_path, monkeypatch):
     assert run(examples=named)[1] == 0
 
 
+def test_accuracies_by_number_of_choices():
+    shares = [np.float32(row) for row in ([0.7, 0.3, 0.0], [0.2, 0.8])]
+    answers = np.array([0, 0])
+    assert accuracies(answers, np.array([2, 2]), shares) == {"accuracy": 0.5}
+    shares.append(np.float32([0.1, 0.2, 0.7]))
+    counts = np.array([2, 2, 3])
+    assert accuracies(np.array([0, 0, 2]), counts, shares) == {
+        "accuracy": pytest.approx(2 / 3),
+        "accuracy_2_choices": 0.5,
+        "accuracy_3_choices": 1.0,
+    }
+
+
 def test_predictions(tmp_path):
     examples = [
         ChoiceExample("a", "", ("x", "y"), 0, "q\t1"),
@@ -162,7 +192,6 @@ def test_predictions(tmp_path):
     ]
     # The second value of the first row belongs to no choice of its example.
     shares = np.float32([[0.25, 0.75, 0.9], [0.5, 0.125, 0.375]])
-    assert decide(examples, shares).tolist() == [1, 0]
     with ChoiceWriter(str(tmp_path)) as writer:
         for one, row in zip(examples, shares, strict=True):
             writer.write([one], [row])

@@ -1,8 +1,10 @@
-"""Encoded examples as batches for a model."""
+"""Examples in rows of tokens as batches for a model."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import hashlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,17 +16,18 @@ _TOKENS = ("input_ids", "input_mask", "segment_ids")
 
 
 @dataclasses.dataclass(frozen=True)
-class ClassificationExamples:
+class RowExamples:
     """Examples that `ArrayInput` makes batches of.
 
     Attributes:
       encoded: their rows and targets.
-      windows: whether texts are read through windows: a batch has then
-        [examples, windows, length] tokens instead of [examples, length].
+      grouped: whether an example has several rows, windows of a text or
+        choices: a batch has then [examples, rows, length] tokens instead of
+        [examples, length].
     """
 
     encoded: EncodedExamples
-    windows: bool = False
+    grouped: bool = False
 
     def __len__(self) -> int:
         return self.encoded.num_examples
@@ -40,7 +43,7 @@ class ClassificationExamples:
     def signature(self) -> dict[str, tf.TensorSpec]:
         """Shapes and types of `arrays`."""
         targets = self.encoded.targets
-        shape = [None] * (3 if self.windows else 2)
+        shape = [None] * (3 if self.grouped else 2)
         return {
             **{name: tf.TensorSpec(shape, tf.int32) for name in _TOKENS},
             "targets": tf.TensorSpec([None, *targets.shape[1:]], targets.dtype),
@@ -53,7 +56,7 @@ class ClassificationExamples:
         """Features of some examples, filled up to `size` with empty ones.
 
         Returns:
-          input_ids, input_mask, segment_ids: int32 [size(, windows), length]
+          input_ids, input_mask, segment_ids: int32 [size(, rows), length]
           targets: [size(, labels)]
           example_weights: 1, and 0 for those that fill: float32 [size]
         """
@@ -80,19 +83,34 @@ class ClassificationExamples:
         ):
             yield np.ascontiguousarray(array).tobytes()
 
+    def digest(self) -> str:
+        """Tells the examples and their targets from others."""
+        digest = hashlib.sha256()
+        for content in self.content():
+            digest.update(content)
+        digest.update(np.ascontiguousarray(self.encoded.targets).tobytes())
+        return digest.hexdigest()[:16]
+
+    @functools.cached_property
+    def _fewest_rows(self) -> int:
+        rows = self.rows_per_example()
+        return int(rows.min()) if len(rows) else 1
+
     def _place(
         self, rows: np.ndarray, owners: np.ndarray, size: int
     ) -> np.ndarray:
-        """[rows, length] -> [size(, windows), length]"""
-        if not self.windows:
+        """[rows, length] -> [size(, rows), length]"""
+        if not self.grouped:
             placed = np.zeros((size, rows.shape[1]), rows.dtype)
             placed[: len(rows)] = rows
             return placed
         counts = np.bincount(owners, minlength=size)
-        # [rows]: which window of its text each one is.
+        # [rows]: which row of its example each one is.
         starts = np.cumsum(counts) - counts
-        windows = np.arange(len(rows)) - starts[owners]
-        most = max(1, int(counts.max(initial=1)))
+        places = np.arange(len(rows)) - starts[owners]
+        # Where all examples have as many rows, batches of none have, too: one
+        # shape for compilers.
+        most = int(counts.max(initial=self._fewest_rows))
         placed = np.zeros((size, most, rows.shape[1]), rows.dtype)
-        placed[owners, windows] = rows
+        placed[owners, places] = rows
         return placed

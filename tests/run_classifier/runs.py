@@ -1,0 +1,62 @@
+"""Tiny runs of run_classifier.py: their sentences and what they leave."""
+
+import json
+import random
+import subprocess
+import sys
+
+from modeling.checkpoints import open_checkpoint
+from tests.conftest import ROOT
+
+GOOD = ("good", "great", "fine", "nice", "happy")
+
+
+BAD = ("bad", "awful", "poor", "sad", "ugly")
+
+
+OTHER = ("the", "a", "film", "it", "was", "very", "and", "of")
+
+
+def sentences(count, seed):
+    """(text, whether it is good): the longer ones have more to say."""
+    rng = random.Random(seed)
+    for _ in range(count):
+        good = rng.random() < 0.5
+        words = rng.choices(OTHER, k=rng.randint(1, 9))
+        words += rng.choices(GOOD if good else BAD, k=2)
+        rng.shuffle(words)
+        yield " ".join(words), good
+
+
+def results_of(directory):
+    lines = (directory / "eval_results.txt").read_text().splitlines()
+    return {k: float(v) for k, v in (line.split(" = ") for line in lines)}
+
+
+def report_of(directory):
+    return json.loads((directory / "eval_results.json").read_text())
+
+
+def weights_of(directory, name="bert_model.ckpt"):
+    reader = open_checkpoint(str(directory / name))
+    return {name: reader.read(name) for name in reader.shapes}
+
+
+def events_of(directory, event):
+    lines = (directory / "run.jsonl").read_text().splitlines()
+    events = map(json.loads, lines)
+    return [values for values in events if values["event"] == event]
+
+
+def rows_of(path):
+    return [line.split("\t") for line in path.read_text().splitlines()]
+
+
+def run_script(*arguments, start=subprocess.run, **options):
+    if start is subprocess.run:
+        options = {"capture_output": True, "check": False, **options}
+    return start(
+        [sys.executable, str(ROOT / "run_classifier.py"), *arguments],
+        text=True,
+        **options,
+    )

@@ -1,0 +1,109 @@
+"""Mistakes of users, told before anything is written."""
+
+import pytest
+
+from tests.run_classifier.runs import run_script
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"do_train": False}, "--do_train, --do_eval, --do_predict, --inter"),
+        ({"data_dir": None}, "need --data_dir"),
+        ({"data_dir": "/nowhere"}, "/nowhere has no train.tsv"),
+        ({"task_name": "mrcp"}, "Task not found: 'mrcp'"),
+        ({"task_name": "/nowhere.json"}, "Cannot read the task file"),
+        ({"max_seq_length": 65}, "max_seq_length 65"),
+        ({"num_train_epochs": 0.01}, "no step at all"),
+        ({"warmup_proportion": 1.5}, "warmup_proportion"),
+        ({"freeze": ["layers:1-2"]}, "0 to 1"),
+        ({"freeze": ["head"]}, "'head'"),
+        ({"class_weights": ["1"]}, "a weight for each of bad, good"),
+        ({"feature_based": True, "layers": "7"}, "7 is out of range"),
+        ({"train_batch_size": 5, "gradient_accumulation_steps": 2}, "multiple"),
+        ({"label": "id", "row_id": "id"}, "two meanings"),
+        ({"init_checkpoint": "/nowhere/bert_model.ckpt"}, "no checkpoint"),
+        ({"bert_config_file": None}, "--bert_config_file"),
+        ({"pack_sequences": True, "doc_stride": 4}, "--pack_sequences puts"),
+        ({"pack_sequences": True, "feature_based": True}, "nor with"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_users_mistakes_are_told(values, message, run, tmp_path):
+    with pytest.raises(ValueError) as error:
+        run(**{"do_train": True, **values})
+    assert message in str(error.value)
+    assert not list(tmp_path.glob("out/bert*"))
+
+
+def test_mistakes_end_with_status_1_and_no_traceback(tmp_path):
+    result = run_script(
+        "--task_name=x", f"--output_dir={tmp_path}", "--do_eval"
+    )
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith("error: ")
+    assert "Traceback" not in result.stderr
+
+
+def test_help():
+    result = run_script("--help")
+    assert result.returncode == 0
+    for name in ("--num_train_epochs", "feature_based", "--distribution"):
+        assert name in result.stdout
+
+
+_HEADER = "text\tlabel\n"
+_ROWS = "film a\tgood\nfilm the\tbad\n" * 8
+
+
+@pytest.mark.parametrize(
+    ("files", "values", "message"),
+    [
+        ({"dev": None}, {"do_eval": True}, "The dev set of The data is not in"),
+        (
+            {"dev": _HEADER + _ROWS + "a\tugly\n"},
+            {"do_eval": True},
+            "dev.tsv, line 18, column 'label': unknown label 'ugly'",
+        ),
+        (
+            {"dev": "label\ntext\n"},
+            {"eval_each_epoch": True},
+            "dev.tsv, line 1: no column 'text' in the header",
+        ),
+        ({"dev": None}, {"eval_each_epoch": True}, "The dev set of The data"),
+        ({"dev": None}, {"eval_every": 1}, "needs a dev set"),
+        ({"dev": None}, {"num_trials": 2}, "need a dev set"),
+        ({}, {"do_predict": True}, "The test set of The data is not in"),
+        (
+            {},
+            {"do_predict": True, "predict_file": "/nowhere.tsv"},
+            "/nowhere.tsv",
+        ),
+    ],
+)
+def test_what_comes_after_training_is_checked_before(
+    files, values, message, run, tmp_path
+):
+    data = tmp_path / "data"
+    data.mkdir()
+    files = {"train": _HEADER + _ROWS, "dev": _HEADER + _ROWS, **files}
+    for split, content in files.items():
+        if content is not None:
+            (data / f"{split}.tsv").write_text(content)
+    with pytest.raises(ValueError) as error:
+        run(data_dir=str(data), do_train=True, **values)
+    assert message in str(error.value)
+    written = {path.name for path in (tmp_path / "out").glob("*")}
+    assert written <= {"cache"}
+
+
+def test_a_model_is_not_changed_by_a_call_with_other_settings(run):
+    out = run(do_train=True, num_train_epochs=1.0)
+    before = {
+        path.name: path.read_text()
+        for path in (out / "model_flags.json", out / "label_map.json")
+    }
+    with pytest.raises(ValueError, match="pooling: 'cls' before, 'max' now"):
+        run(do_train=True, num_train_epochs=1.0, pooling="max")
+    for name, content in before.items():
+        assert (out / name).read_text() == content
