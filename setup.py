@@ -60,7 +60,7 @@ setup(
         # Pre-training data on a cluster.
         "beam": ["apache-beam"],
         # The network also runs under Keras' JAX back end, which tests use.
-        "dev": ["jax", "jieba", "pytest", "ruff"],
+        "dev": ["jax", "jieba", "pytest", "pytest-xdist", "ruff"],
         # What benchmarks and a marked test compare with.
         "peers": [
             "psutil",

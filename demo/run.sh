@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The demo: the sample text, a vocabulary learnt from it, pre-training records,
-# a small BERT pre-trained on them, and features of a few sentences. Every
-# command is shown before it runs.
+# a small BERT pre-trained on them, a classifier of reviews made of it, and
+# features of a few sentences. Every command is shown before it runs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -32,11 +32,28 @@ pretrain() {
     --vocab_file="$output/vocab.txt" \
     --do_train --do_eval \
     --train_batch_size=32 --eval_batch_size=32 \
-    --num_train_steps=300 --num_warmup_steps=30 --learning_rate=2e-3 \
+    --num_train_steps=300 --num_warmup_steps=30 --learning_rate=5e-4 \
     --log_steps=50 "$@"
 }
 pretrain --max_train_seconds=8
 pretrain
+
+show python run_classifier.py \
+  --task_name=auto --data_dir=demo/reviews \
+  --init_checkpoint="$output/model/bert_model.ckpt" \
+  --do_train --do_eval --pooling=mean \
+  --max_seq_length=32 --train_batch_size=16 \
+  --learning_rate=5e-4 --num_train_epochs=10 --eval_each_epoch \
+  --output_dir="$output/reviews"
+
+show python run_classifier.py \
+  --task_name=auto --do_predict --predict_file=demo/reviews/new.txt \
+  --output_dir="$output/reviews" --prediction_dir="$output/reviews/new"
+
+printf '\nText, label and probability:\n'
+tail -n +2 "$output/reviews/new/predictions.tsv" |
+  paste demo/reviews/new.txt - |
+  awk -F'\t' '{ printf "%-60s %-5s %.2f\n", $1, $3, ($4 > $5 ? $4 : $5) }'
 
 show python extract_features.py \
   --input_file=demo/sentences.txt \

@@ -97,10 +97,10 @@ def pack(
     real = features["input_mask"] > 0  # [N, L]
     predicted = features["masked_lm_weights"] > 0  # [N, P]
     lengths, counts = real.sum(axis=1), predicted.sum(axis=1)
-    capacity = _Capacity(real.shape[1], predicted.shape[1], max_instances)
+    capacity = RowCapacity(real.shape[1], predicted.shape[1], max_instances)
     row_of = assign_rows(lengths, counts, capacity)
     order = np.argsort(row_of, kind="stable")
-    layout = _Layout.of(row_of[order], lengths[order], counts[order])
+    layout = RowLayout.of(row_of[order], lengths[order], counts[order])
     rows = _Rows(
         {name: values[order] for name, values in features.items()},
         layout,
@@ -110,8 +110,12 @@ def pack(
 
 
 @dataclasses.dataclass(frozen=True)
-class _Capacity:
-    """What fits in a row."""
+class RowCapacity:
+    """What fits in a row.
+
+    Attributes:
+      tokens, predictions, instances: the most of each.
+    """
 
     tokens: int
     predictions: int
@@ -119,12 +123,17 @@ class _Capacity:
 
 
 def assign_rows(
-    lengths: np.ndarray, predictions: np.ndarray, capacity: _Capacity
+    lengths: np.ndarray, predictions: np.ndarray, capacity: RowCapacity
 ) -> np.ndarray:
     """The row of every instance, rows numbered as they first occur: int64 [N]
 
     Best fit decreasing: the longest instances first, each in the fullest row
     that still has room for it.
+
+    Args:
+      lengths: tokens of each instance: int [N]
+      predictions: of each: int [N]
+      capacity: of a row, at least that of the largest instance.
     """
     row_of = np.empty(len(lengths), np.int64)
     # Rows by the tokens they have room for; a bit of `spaces` says that a list
@@ -167,7 +176,7 @@ def assign_rows(
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Layout:
+class RowLayout:
     """Where instances, sorted by row, go: int64 [N] each.
 
     Attributes:
@@ -185,7 +194,8 @@ class _Layout:
     @classmethod
     def of(
         cls, row: np.ndarray, lengths: np.ndarray, predictions: np.ndarray
-    ) -> _Layout:
+    ) -> RowLayout:
+        """Tokens and predictions of each instance -> what stands before it."""
         first = np.searchsorted(row, row)  # of the instance's row
 
         def before(values: np.ndarray) -> np.ndarray:
@@ -205,8 +215,8 @@ class _Rows:
     """Instances, sorted by row, and where they go."""
 
     instance: Mapping[str, np.ndarray]
-    layout: _Layout
-    capacity: _Capacity
+    layout: RowLayout
+    capacity: RowCapacity
 
     def tokens(self) -> dict[str, np.ndarray]:
         """Features of tokens: int32 [R, L]"""
