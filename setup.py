@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 SCRIPTS = [
     "convert_checkpoint",
     "create_pretraining_data",
+    "export_model",
     "extract_features",
     "learn_vocab",
     "run_classifier",

@@ -1,7 +1,6 @@
 """The encoder as a function from padded rows to the vectors that are asked for.
 
-Layers are chosen, combined and pooled inside the graph: what is not needed is
-not computed, and only the result leaves the device.
+What is not needed is not computed, and only the result leaves the device.
 """
 
 from __future__ import annotations
@@ -14,8 +13,8 @@ import tensorflow as tf
 
 from modeling.features.options import FeatureOptions
 from modeling.features.rows import Row
+from modeling.features.vectors import choose_vectors
 from modeling.network import BertModel
-from modeling.network.layer_choice import EMBEDDINGS
 
 # Lengths that rows are padded to where shapes must be known in advance. Each
 # is compiled once.
@@ -141,48 +140,7 @@ class ModelFunction:
                 "segment_ids": segment_ids,
             }
         )
-        if self._options.pooling == "pooled":
-            return tf.cast(outputs["pooled_output"], tf.float32)[:, None, :]
-        layers = self._combine(
-            [
-                tf.cast(self._layer(outputs, layer), tf.float32)
-                for layer in self._options.layers
-            ]
-        )
-        # [B, F, vectors, size]
-        vectors = tf.stack(layers, axis=2)
-        return self._pool(vectors, input_mask)
-
-    def _layer(self, outputs: dict[str, Any], layer: int | str) -> tf.Tensor:
-        if layer == EMBEDDINGS:
-            return outputs["embedding_output"]
-        return outputs["all_encoder_layers"][layer]
-
-    def _combine(self, layers: list[tf.Tensor]) -> list[tf.Tensor]:
-        combine = self._options.combine
-        if combine == "concat":
-            return [tf.concat(layers, axis=-1)]
-        if combine == "sum":
-            return [tf.add_n(layers)]
-        if combine == "mean":
-            return [tf.add_n(layers) / len(layers)]
-        if combine == "weighted":
-            weighted = zip(self._options.layer_weights, layers, strict=True)
-            return [tf.add_n([weight * layer for weight, layer in weighted])]
-        return layers
-
-    def _pool(self, vectors: tf.Tensor, input_mask: tf.Tensor) -> tf.Tensor:
-        pooling = self._options.pooling
-        if pooling == "cls":
-            return vectors[:, 0]
-        mask = tf.cast(input_mask, tf.float32)[:, :, None, None]
-        if pooling == "mean":
-            count = tf.maximum(tf.reduce_sum(mask, axis=1), 1.0)
-            return tf.reduce_sum(vectors * mask, axis=1) / count
-        if pooling == "max":
-            lowest = vectors.dtype.min
-            return tf.reduce_max(tf.where(mask > 0, vectors, lowest), axis=1)
-        return vectors
+        return choose_vectors(outputs, input_mask, self._options)
 
 
 def _pad(

@@ -35,6 +35,10 @@ class SentencePieceTokenizer(interface.TokenIds):
       special_tokens: pieces such as "[MASK]" that are kept whole where they
         stand in the text.
 
+    Attributes:
+      number_splits: pieces such as "▁2000," -> the ids that they are split
+        into.
+
     Raises:
       UserError: sentencepiece is not installed, the file is not a model of it,
         or a special token is missing.
@@ -63,7 +67,12 @@ class SentencePieceTokenizer(interface.TokenIds):
             special_tokens, self.vocab
         )
         self._special_tokens = tuple(special_tokens)
-        self._split_numbers = self._split_every_number()
+        self.number_splits = self._split_every_number()
+
+    @property
+    def serialized_model(self) -> bytes:
+        """The model, as its file has it."""
+        return self._processor.serialized_model_proto()
 
     @functools.cached_property
     def is_continuation(self) -> np.ndarray:
@@ -135,7 +144,7 @@ class SentencePieceTokenizer(interface.TokenIds):
     def digest(self) -> str:
         """Tells apart tokenizers that may give a text other ids."""
         shaping = (
-            self._processor.serialized_model_proto(),
+            self.serialized_model,
             self.do_lower_case,
             self.strip_accents,
             sorted(self._special_tokens),
@@ -195,7 +204,7 @@ class SentencePieceTokenizer(interface.TokenIds):
         self, index: int, start: int, end: int
     ) -> list[tuple[int, int, int]]:
         """Ids that a piece is split into, with their places in its span."""
-        ids = self._split_numbers.get(index)
+        ids = self.number_splits.get(index)
         if ids is None:
             return [(index, start, end)]
         lengths = [len(self.inv_vocab[i].removeprefix(_SPACE)) for i in ids]
@@ -207,12 +216,12 @@ class SentencePieceTokenizer(interface.TokenIds):
         return parts
 
     def _with_split_numbers(self, ids: list[int]) -> list[int]:
-        if self._split_numbers.keys().isdisjoint(ids):
+        if self.number_splits.keys().isdisjoint(ids):
             return ids
         return [
             part
             for index in ids
-            for part in self._split_numbers.get(index, (index,))
+            for part in self.number_splits.get(index, (index,))
         ]
 
     def _split_every_number(self) -> dict[int, tuple[int, ...]]:

@@ -336,9 +336,9 @@ def decompose(text: str) -> list[tuple[str, int]]:
     # of all else is 0.
     ordered: list[str] = []
     for _, run in itertools.groupby(
-        (part for part, _ in parts), key=lambda part: _combining(part) > 0
+        (part for part, _ in parts), key=lambda part: combining_class(part) > 0
     ):
-        ordered += sorted(run, key=_combining)
+        ordered += sorted(run, key=combining_class)
     return list(zip(ordered, indices, strict=True))
 
 
@@ -348,7 +348,8 @@ def _decompose_character(character: str) -> str:
     return unicodedata.normalize("NFD", character)
 
 
-def _combining(character: str) -> int:
+def combining_class(character: str) -> int:
+    """The canonical combining class of a character in Unicode 14.0."""
     if _UNSTABLE_CHARACTER.match(character):
         return _COMBINING.get(character, 0)
     return unicodedata.combining(character)

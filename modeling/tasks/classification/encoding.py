@@ -112,7 +112,8 @@ class ExampleEncoder:
     ) -> Iterable[tuple[list[int], list[int]]]:
         room = self.options.max_seq_length - (3 if second else 2)
         stride = self.options.doc_stride
-        if stride is None or len(first) + len(second) <= room:
+        # A pair in the shortest of rows has no room to slide in.
+        if not room or stride is None or len(first) + len(second) <= room:
             return [truncate_pair(first, second, room)]
         return _windows(first, second, room, stride)
 

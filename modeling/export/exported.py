@@ -1,0 +1,100 @@
+"""What every exported model has: rows of a text, and outputs of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from modeling.export.graph_rows import Rows
+from modeling.export.graph_tokenizer import GraphTokenizer
+
+TOKENS = ("input_ids", "input_mask", "segment_ids")
+
+Outputs = dict[str, tf.Tensor]
+Arrays = dict[str, np.ndarray]
+# What a user sends for one answer: a text, or the two of a pair.
+Sample = tuple[str, ...]
+
+
+def graph_of_rows(function: Callable[[Rows], Any], rank: int = 2) -> Any:
+    """A function of rows of any size, [N, F] or [N, windows, F], as a graph."""
+    spec = tf.TensorSpec([None] * rank, tf.int32)
+    return tf.function(
+        function, input_signature=[dict.fromkeys(TOKENS, spec)], autograph=False
+    )
+
+
+class Exported(tf.Module):
+    """A network with the tokenizer that feeds it, as it will be saved.
+
+    Args:
+      network: with its weights.
+      tokenizer: in the graph.
+    """
+
+    def __init__(
+        self, network: keras.Model, tokenizer: GraphTokenizer | None
+    ) -> None:
+        super().__init__()
+        self.tokenizer = tokenizer
+        # Of the network only the variables are saved: a Keras model brings
+        # functions of its own. A method hides it from `tf.Module`.
+        self.weights = [variable.value for variable in network.weights]
+        self.network = network.__call__
+        # One graph for all signatures.
+        self.from_rows = tf.function(self.of_rows, autograph=False)
+
+    def from_texts(self, *texts: tf.Tensor) -> Outputs:
+        """What is said of strings [N], one tensor for each input."""
+        raise NotImplementedError
+
+    def of_rows(self, rows: Rows) -> Outputs:
+        """What is said of rows of tokens, int32 [N, F]; `from_rows` is the same
+        as a function of its own.
+        """
+        raise NotImplementedError
+
+    def numbers_of_rows(self, rows: Rows) -> Outputs:
+        """The same without strings, which formats for devices do not have."""
+        outputs = self.of_rows(rows)
+        return {k: v for k, v in outputs.items() if v.dtype != tf.string}
+
+
+class Exporter(Protocol):
+    """A trained model of one family of tasks that can be exported.
+
+    Attributes:
+      task: its name in `model_info.json`.
+      inputs: names of the strings that it takes.
+      max_seq_length: the longest row in tokens.
+    """
+
+    task: str
+    inputs: tuple[str, ...]
+    max_seq_length: int
+
+    def build(self, precision: str, with_tokenizer: bool = True) -> Exported:
+        """The network, cut at the highest layer that is used.
+
+        Args:
+          precision: a Keras dtype policy, of weights and computation.
+          with_tokenizer: whether it takes texts.
+        """
+
+    def samples(self) -> list[Sample]:
+        """Texts that the export is tried with."""
+
+    def row(self, sample: Sample) -> tuple[Arrays, Arrays] | None:
+        """The row of a text, int32 [1, F], by the tokenizer of training, and
+        what the training graph says of it; None where there are several rows.
+        """
+
+    def expected(self, sample: Sample) -> Arrays:
+        """What the training graph says of a text, in float32 and uncut."""
+
+    def describe(self) -> dict[str, Any]:
+        """What `model_info.json` tells beside what all models have."""

@@ -1,0 +1,117 @@
+"""A SavedModel that takes texts, tokens or records, as TensorFlow Serving
+loads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from modeling.export import parity
+from modeling.export.exported import (
+    TOKENS,
+    Arrays,
+    Exported,
+    Exporter,
+    Sample,
+)
+from modeling.export.parity import Tried
+
+TEXT, TOKEN_IDS, EXAMPLES = "serving_default", "token_ids", "examples"
+
+
+def write_saved_model(
+    exporter: Exporter, directory: str, precision: str
+) -> dict[str, Any]:
+    """Writes a model; returns its signatures.
+
+    Args:
+      exporter: of the trained model.
+      directory: a new one.
+      precision: of weights and computation.
+
+    Returns:
+      Signature -> names of its inputs and outputs.
+    """
+    exported = exporter.build(precision)
+    signatures = _signatures(exported, exporter)
+    tf.saved_model.save(exported, directory, signatures)
+    return {
+        name: {
+            "inputs": list(function.structured_input_signature[1]),
+            "outputs": list(function.structured_outputs),
+        }
+        for name, function in signatures.items()
+    }
+
+
+def try_saved_model(
+    exporter: Exporter, directory: str, precision: str
+) -> Tried:
+    """Loads what was written and compares it with the training graph.
+
+    Raises:
+      Refused: it says something else.
+    """
+    loaded = tf.saved_model.load(directory)
+    text = loaded.signatures[TEXT]
+    tokens = loaded.signatures[TOKEN_IDS]
+
+    def ask(samples: Sequence[Sample]) -> dict[str, np.ndarray]:
+        columns = zip(exporter.inputs, zip(*samples, strict=True), strict=True)
+        return _numpy(text(**{n: tf.constant(c) for n, c in columns}))
+
+    def ask_rows(rows: Arrays) -> dict[str, np.ndarray]:
+        return _numpy(tokens(**_tensors(rows)))
+
+    deviation = max(
+        parity.compare_texts(exporter, ask, precision),
+        parity.compare_rows(exporter, ask_rows, precision),
+    )
+    sentences = exporter.samples()[:1] * 16
+    return Tried(deviation, parity.measure(lambda: ask(sentences), 16))
+
+
+def _signatures(exported: Exported, exporter: Exporter) -> dict[str, Any]:
+    matrix = {n: tf.TensorSpec([None, None], tf.int32, n) for n in TOKENS}
+    texts = {n: tf.TensorSpec([None], tf.string, n) for n in exporter.inputs}
+    record = tf.io.FixedLenFeature([exporter.max_seq_length], tf.int64)
+
+    def from_texts(**named: tf.Tensor) -> dict[str, tf.Tensor]:
+        return exported.from_texts(*(named[n] for n in exporter.inputs))
+
+    def from_rows(**rows: tf.Tensor) -> dict[str, tf.Tensor]:
+        return exported.from_rows(rows)
+
+    def from_examples(**named: tf.Tensor) -> dict[str, tf.Tensor]:
+        columns = tf.io.parse_example(
+            named[EXAMPLES], dict.fromkeys(TOKENS, record)
+        )
+        return exported.from_rows(
+            {name: tf.cast(v, tf.int32) for name, v in columns.items()}
+        )
+
+    return {
+        TEXT: _concrete(from_texts, texts),
+        TOKEN_IDS: _concrete(from_rows, matrix),
+        EXAMPLES: _concrete(
+            from_examples,
+            {EXAMPLES: tf.TensorSpec([None], tf.string, EXAMPLES)},
+        ),
+    }
+
+
+def _concrete(function: Any, specs: Mapping[str, tf.TensorSpec]) -> Any:
+    traced = tf.function(function, autograph=False)
+    return traced.get_concrete_function(**specs)
+
+
+def _tensors(rows: Arrays) -> dict[str, tf.Tensor]:
+    return {name: tf.constant(rows[name], tf.int32) for name in TOKENS}
+
+
+def _numpy(outputs: Mapping[str, tf.Tensor]) -> dict[str, np.ndarray]:
+    return {name: values.numpy() for name, values in outputs.items()}
