@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+# A file's tests share what is slow to make, and so a process.
+PYTEST ?= -n auto --maxprocesses=4 --dist loadfile
 
 .PHONY: demo test lint clean
 
@@ -10,7 +12,7 @@ demo: $(VENV)/.demo-ready
 	PATH="$(abspath $(BIN)):$$PATH" bash demo/run.sh
 
 test: $(VENV)/.test-ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PYTEST)
 
 lint: $(VENV)/.test-ready
 	$(BIN)/ruff check .
