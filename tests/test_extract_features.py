@@ -217,6 +217,10 @@ def test_interrupted_it_says_how_to_go_on(tmp_path):
         ],
         stderr=subprocess.PIPE,
         text=True,
+        # Shells start what runs in the background without.
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.default_int_handler
+        ),
     )
     while process.poll() is None and not done(tmp_path / "out.jsonl"):
         time.sleep(0.01)

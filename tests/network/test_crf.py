@@ -13,6 +13,7 @@ from modeling.network.tag_chains import (
     Layout,
     Scores,
     log_likelihood,
+    marginals,
     viterbi,
 )
 
@@ -72,6 +73,32 @@ def plain_flags(mask):
         if len(found):
             begins[row, found[0]] = closes[row, found[-1]] = 1
     return begins, closes
+
+
+def test_marginals_are_shares_of_all_paths():
+    rng = np.random.default_rng(6)
+    emissions, _, mask, begins, closes = batch(rng, rows=12)
+    transitions = np.ones((K, K), bool)
+    transitions[0, 1] = False
+    scores = random_scores(
+        rng, Allowed.everything(K)._replace(transitions=transitions)
+    )
+    found = np.asarray(
+        marginals(
+            emissions.astype("float32"), Layout(mask, begins, closes), scores
+        )
+    )
+    assert not found[mask == 0].any()
+    for row in range(12):
+        kept = mask[row].astype(bool)
+        flags = begins[row, kept], closes[row, kept]
+        paths = list(itertools.product(range(K), repeat=kept.sum()))
+        totals = [score(p, emissions[row, kept], scores, *flags) for p in paths]
+        shares = np.exp(totals - np.logaddexp.reduce(totals))
+        expected = np.zeros((kept.sum(), K))
+        for path, share in zip(paths, shares, strict=True):
+            expected[np.arange(len(path)), list(path)] += share
+        np.testing.assert_allclose(found[row, kept], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("with_flags", [False, True])
