@@ -15,7 +15,9 @@ SCRIPTS = [
     "run_pretraining",
     "run_squad",
     "run_tagger",
+    "serve",
 ]
+_SERVE = ["prometheus-client", "starlette", "uvicorn"]
 
 setup(
     name="bert-tf2",
@@ -28,6 +30,7 @@ setup(
     long_description_content_type="text/markdown",
     python_requires=">=3.10",
     packages=find_packages(include=["modeling", "modeling.*"]),
+    package_data={"modeling.serving": ["page/*"]},
     py_modules=["common_flags", "fine_tuning_flags", *SCRIPTS],
     entry_points={
         "console_scripts": [
@@ -56,12 +59,14 @@ setup(
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         # Words of Chinese text, where it is not segmented otherwise.
         "zh": ["jieba"],
+        # serve.py; its client needs nothing.
+        "serve": _SERVE,
         # export_model.py --format=onnx.
         "onnx": ["onnx", "onnxruntime", "tf2onnx>=1.17"],
         # Pre-training data on a cluster.
         "beam": ["apache-beam"],
         # The network also runs under Keras' JAX back end, which tests use.
-        "dev": ["jax", "jieba", "pytest", "pytest-xdist", "ruff"],
+        "dev": [*_SERVE, "jax", "jieba", "pytest", "pytest-xdist", "ruff"],
         # What benchmarks and a marked test compare with.
         "peers": [
             "psutil",

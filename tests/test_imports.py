@@ -56,7 +56,7 @@ _ALLOWED = {
         "tasks",
         "tokenization",
     },
-    "serving": _LEAVES | {"tasks", "tokenization", "checkpoints", "pretrained"},
+    "serving": _LEAVES | {"tokenization"},
 }
 _SCRIPT_MAY = {"modeling", "common_flags", "fine_tuning_flags"}
 SOURCES = sorted((ROOT / "modeling").rglob("*.py"))
