@@ -5,7 +5,8 @@
 
 Any folder of ours, Google's or Hugging Face's will do. What it is follows from
 what lies in it: a classifier gives labels and probabilities, a question
-answerer answers and where they stand, any other encoder sentence embeddings or
+answerer answers and where they stand, a tagger tags and entities, a model of
+run_multiple_choice.py the choice, any other encoder sentence embeddings or
 vectors of tokens:
 
   python export_model.py --model_dir=uncased_L-12_H-768_A-12 \\
@@ -37,7 +38,14 @@ _VERSION = flags.DEFINE_integer(
 _TASK = flags.DEFINE_enum(
     "task",
     "auto",
-    ["auto", "classification", "question_answering", "features"],
+    [
+        "auto",
+        "classification",
+        "question_answering",
+        "tagging",
+        "multiple_choice",
+        "features",
+    ],
     "auto: what --model_dir was trained for; features: its encoder alone.",
 )
 _FORMAT = flags.DEFINE_enum(

@@ -141,16 +141,11 @@ def _options(strategy: tf.distribute.Strategy) -> TaggerOptions:
     from modeling.tasks.tagging.task import TaggingHead
 
     values = flags.FLAGS
-    has_lstm = _HEAD.value == "bilstm_crf"
     return TaggerOptions(
         sentences=TaggingOptions(
             values.max_seq_length, _DOC_STRIDE.value, _DOCUMENT_CONTEXT.value
         ),
-        head=TaggingHead(
-            crf=_HEAD.value != "softmax",
-            lstm_layers=values.lstm_layers or int(has_lstm),
-            lstm_size=values.lstm_size,
-        ),
+        head=TaggingHead.of(_HEAD.value, values.lstm_layers, values.lstm_size),
         chosen_layers=fine_tuning_flags.chosen_layers(),
         scheme=_SCHEME.value,
         file_scheme=_FILE_SCHEME.value,

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The demo: the sample text, a vocabulary learnt from it, pre-training records,
-# a small BERT pre-trained on them, a classifier of reviews made of it, and
-# features of a few sentences. Every command is shown before it runs.
+# a small BERT pre-trained on them, a classifier of reviews made of it, exported
+# and asked, and features of a few sentences. Every command is shown before it
+# runs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -55,6 +56,11 @@ tail -n +2 "$output/reviews/new/predictions.tsv" |
   paste demo/reviews/new.txt - |
   awk -F'\t' '{ printf "%-60s %-5s %.2f\n", $1, $3, ($4 > $5 ? $4 : $5) }'
 
+show python export_model.py \
+  --model_dir="$output/reviews" --export_dir="$output/models" --name=reviews
+head -n 1 demo/reviews/new.txt |
+  show python serve.py --model_dir="$output/models" --interactive
+
 show python extract_features.py \
   --input_file=demo/sentences.txt \
   --output_file="$output/features.jsonl" \
@@ -75,3 +81,5 @@ printf '\nThe first line of %s, cut:\n' "$output/features.jsonl"
 head -c 300 "$output/features.jsonl"
 printf ' ...\n\nFiles in %s:\n' "$output"
 (cd "$output" && find . -type f | sort)
+printf '\nTo serve the classifier over HTTP:\n  pip install ".[serve]"\n'
+printf '  python serve.py --model_dir=%s\n' "$output/models"

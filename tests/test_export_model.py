@@ -10,15 +10,11 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from absl.testing import flagsaver
 
-from modeling.checkpoints.google import write_google_checkpoint
-from modeling.config import BertConfig
 from modeling.errors import UserError
 from modeling.export import Refused, answering, parity
 from modeling.export.exported import TOKENS
 from modeling.features import FeatureExtractor, FeatureOptions
-from modeling.finetuning.setup import KEPT
 from modeling.network import (
     BertClassifier,
     BertModel,
@@ -28,86 +24,42 @@ from modeling.network import (
 from modeling.tasks.classification import Labels
 from modeling.tokenization import FastTokenizer
 from tests.conftest import ROOT
-from tests.scripts import load_script
-
-_VOCAB = ROOT / "tests" / "golden" / "vocab.txt"
-_NAMES = ("bad", "good", "neutral")
-_READING = {"max_seq_length": 32, "doc_stride": None, "strip_accents": None}
-_ENCODER_FLAGS = {
-    "feature_based": False,
-    "layers": "-1,-2,-3,-4",
-    "combine": "concat",
-    "lstm_layers": 0,
-    "lstm_size": 0,
-}
-_CONFIG = BertConfig(
-    vocab_size=2371,
-    hidden_size=16,
-    num_hidden_layers=2,
-    num_attention_heads=2,
-    intermediate_size=32,
-    max_position_embeddings=64,
-    initializer_range=0.4,
+from tests.export.models import (
+    CONFIG,
+    ENCODER_FLAGS,
+    READING,
+    VOCAB,
+    export,
+    load,
+    write_model,
 )
 
-
-def write_model(directory, network, kept=None, labels=None, lower=True):
-    """A folder as training leaves it."""
-    directory.mkdir()
-    rng = np.random.default_rng(7)
-    weights = {
-        v.path: v.numpy() + rng.normal(0, 0.1, v.shape).astype(np.float32)
-        for v in network.weights
-    }
-    write_google_checkpoint(str(directory / "bert_model.ckpt"), weights)
-    (directory / "bert_config.json").write_text(_CONFIG.to_json_string())
-    (directory / "vocab.txt").write_bytes(_VOCAB.read_bytes())
-    (directory / "tokenizer_config.json").write_text(
-        json.dumps({"do_lower_case": lower})
-    )
-    if kept is not None:
-        (directory / KEPT).write_text(json.dumps(kept))
-    if labels is not None:
-        labels.save(str(directory))
-    return directory
+_NAMES = ("bad", "good", "neutral")
 
 
 def classifier(directory, kind="classification", lower=True, **kept):
     names = () if kind == "regression" else _NAMES
     labels = Labels(kind, names)
-    kept = {**_READING, **_ENCODER_FLAGS, "pooling": "cls", **kept}
+    kept = {**READING, **ENCODER_FLAGS, "pooling": "cls", **kept}
     network = BertClassifier(
-        _CONFIG, labels.num_outputs, pooling=kept["pooling"]
+        CONFIG, labels.num_outputs, pooling=kept["pooling"]
     )
     return write_model(directory, network, kept, labels, lower)
 
 
 def answerer(directory, **kept):
     kept = {
-        **_READING,
+        **READING,
         "doc_stride": 8,
         "max_query_length": 6,
         "version_2_with_negative": False,
         **kept,
     }
-    return write_model(directory, BertQuestionAnswerer(_CONFIG), kept)
-
-
-def export(model_dir, export_dir, **given):
-    script = load_script("export_model")
-    names = {"model_dir": str(model_dir), "export_dir": str(export_dir)}
-    with flagsaver.flagsaver(**{**names, **given}):
-        script.main([])
-
-
-def load(directory):
-    loaded = tf.saved_model.load(str(directory))
-    info = directory / "assets.extra" / "model_info.json"
-    return loaded.signatures, json.loads(info.read_text())
+    return write_model(directory, BertQuestionAnswerer(CONFIG), kept)
 
 
 def rows_of(texts, max_seq_length=32, lower=True):
-    tokenizer = FastTokenizer.from_vocab_file(_VOCAB, lower)
+    tokenizer = FastTokenizer.from_vocab_file(VOCAB, lower)
     ids = [
         [101, *tokenizer.encode(text)[: max_seq_length - 2], 102]
         for text in texts
@@ -212,10 +164,10 @@ def test_classifier_with_windows(tmp_path):
 
 
 def test_feature_based_classifier_is_cut(tmp_path):
-    network = FeatureClassifier(_CONFIG, 3, layers=(0, "embeddings"))
+    network = FeatureClassifier(CONFIG, 3, layers=(0, "embeddings"))
     kept = {
-        **_READING,
-        **_ENCODER_FLAGS,
+        **READING,
+        **ENCODER_FLAGS,
         "feature_based": True,
         "layers": "-2,embeddings",
         "pooling": "cls",
@@ -230,7 +182,7 @@ def test_feature_based_classifier_is_cut(tmp_path):
             str(version / "variables" / "variables")
         )
     ]
-    kernels = BertModel(dataclasses.replace(_CONFIG, num_hidden_layers=1))
+    kernels = BertModel(dataclasses.replace(CONFIG, num_hidden_layers=1))
     # The head's two, and TensorFlow's own entry.
     assert len(names) == len(kernels.weights) + 2 + 1
 
@@ -286,7 +238,7 @@ _SLOW = pytest.mark.slow
     ],
 )
 def test_encoder(tmp_path, pooling):
-    model_dir = write_model(tmp_path / "model", BertModel(_CONFIG))
+    model_dir = write_model(tmp_path / "model", BertModel(CONFIG))
     given = {"layers": "embeddings,0", "combine": "sum"}
     if pooling == "pooled":
         given = {}
@@ -295,7 +247,7 @@ def test_encoder(tmp_path, pooling):
     assert info["task"] == ("features" if pooling == "none" else "embedding")
     assert info["blocks"] == (2 if pooling == "pooled" else 1)
     said = signatures["serving_default"](text=tf.constant(_TEXTS))
-    network = BertModel(_CONFIG)
+    network = BertModel(CONFIG)
     reader = tf.train.load_checkpoint(str(model_dir / "bert_model.ckpt"))
     for variable in network.weights:
         variable.assign(reader.get_tensor(variable.path))
@@ -305,7 +257,7 @@ def test_encoder(tmp_path, pooling):
         pooling=pooling,
         max_seq_length=64,
     )
-    tokenizer = FastTokenizer.from_vocab_file(_VOCAB)
+    tokenizer = FastTokenizer.from_vocab_file(VOCAB)
     extractor = FeatureExtractor(network, tokenizer, options)
     for i, line in enumerate(extractor.extract(_TEXTS)):
         if pooling == "none":
@@ -342,7 +294,7 @@ def test_lower_precision_is_half_the_size(tmp_path, precision):
 
 
 def test_versions_count_up_and_are_never_replaced(tmp_path):
-    model_dir = write_model(tmp_path / "model", BertModel(_CONFIG))
+    model_dir = write_model(tmp_path / "model", BertModel(CONFIG))
     models = tmp_path / "models"
     export(model_dir, models, layers="embeddings")
     export(model_dir, models, layers="embeddings", version=7)
@@ -400,7 +352,7 @@ def test_mistakes_are_told(tmp_path, given, message):
 
 def test_other_tasks_are_refused(tmp_path):
     kept = {"num_choices": 4}
-    model_dir = write_model(tmp_path / "model", BertModel(_CONFIG), kept)
+    model_dir = write_model(tmp_path / "model", BertModel(CONFIG), kept)
     with pytest.raises(UserError, match="task that cannot be exported"):
         export(model_dir, tmp_path / "models")
 
@@ -423,8 +375,8 @@ def test_tflite(tmp_path, precision, capsys):
 
 
 def test_tflite_tells_what_it_has_not(tmp_path):
-    model_dir = write_model(tmp_path / "model", BertModel(_CONFIG))
-    config = dataclasses.replace(_CONFIG, hidden_act="gelu_erf")
+    model_dir = write_model(tmp_path / "model", BertModel(CONFIG))
+    config = dataclasses.replace(CONFIG, hidden_act="gelu_erf")
     (model_dir / "bert_config.json").write_text(config.to_json_string())
     with pytest.raises(UserError, match="no operation Erf.*--format=onnx"):
         export(model_dir, tmp_path / "models", format="tflite")

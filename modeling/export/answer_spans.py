@@ -10,7 +10,13 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from modeling.export.graph_rows import Rows, Spans, ceil_divide, repeat
+from modeling.export.graph_rows import (
+    Rows,
+    Spans,
+    ceil_divide,
+    first_largest,
+    repeat,
+)
 from modeling.export.graph_tokenizer import GraphTokens
 from modeling.tasks.squad import AnswerOptions, WindowOptions
 
@@ -140,17 +146,12 @@ def _shows_most(
     is_token = every < lengths
     context = tf.cast(tf.minimum(every, lengths - 1 - every), tf.float64)
     context += 0.01 * tf.cast(lengths, tf.float64)
-    context = tf.where(is_token, context, tf.constant(_NEVER, tf.float64))
     num_tokens = tf.size(windows.part.ids)
     tokens = tf.where(
         is_token, windows.part.starts[:, None] + every, num_tokens
     )
-    best = tf.math.unsorted_segment_max(context, tokens, num_tokens + 1)
     # Of windows that show it equally well the first.
-    rows = tf.broadcast_to(tf.range(tf.size(lengths))[:, None], tf.shape(every))
-    is_best = is_token & tf.equal(context, tf.gather(best, tokens))
-    rows = tf.where(is_best, rows, tf.int32.max)
-    owners = tf.math.unsorted_segment_min(rows, tokens, num_tokens + 1)
+    owners = first_largest(context, tokens, num_tokens + 1) // length
     wanted = tf.clip_by_value(places, 0, length - 1)
     tokens = tf.gather(tokens, wanted, batch_dims=1)
     mine = tf.range(tf.size(lengths))[:, None]

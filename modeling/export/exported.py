@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
 
 import keras
 import numpy as np
@@ -11,13 +11,12 @@ import tensorflow as tf
 
 from modeling.export.graph_rows import Rows
 from modeling.export.graph_tokenizer import GraphTokenizer
+from modeling.export.samples import Sample
 
 TOKENS = ("input_ids", "input_mask", "segment_ids")
 
 Outputs = dict[str, tf.Tensor]
 Arrays = dict[str, np.ndarray]
-# What a user sends for one answer: a text, or the two of a pair.
-Sample = tuple[str, ...]
 
 
 def graph_of_rows(function: Callable[[Rows], Any], rank: int = 2) -> Any:
@@ -28,13 +27,41 @@ def graph_of_rows(function: Callable[[Rows], Any], rank: int = 2) -> Any:
     )
 
 
+class RowInput(NamedTuple):
+    """The shape of an input of rows.
+
+    Attributes:
+      rank: 2 of [N, F]; 3 where a text has several rows, [N, rows, F].
+      shorter: by how much it is than a row of tokens.
+    """
+
+    rank: int = 2
+    shorter: int = 0
+
+    def feature(self, max_seq_length: int) -> tf.io.FixedLenFeature:
+        """How a `tf.train.Example` holds it."""
+        shape = [max_seq_length - self.shorter]
+        if self.rank == 2:
+            return tf.io.FixedLenFeature(shape, tf.int64)
+        return tf.io.FixedLenSequenceFeature(
+            shape, tf.int64, allow_missing=True
+        )
+
+
 class Exported(tf.Module):
     """A network with the tokenizer that feeds it, as it will be saved.
 
     Args:
       network: with its weights.
       tokenizer: in the graph.
+
+    Attributes:
+      row_inputs: what `from_rows` takes.
+      text_ranks: of texts that are not [N]: 2 for [N, any].
     """
+
+    row_inputs: Mapping[str, RowInput] = dict.fromkeys(TOKENS, RowInput())
+    text_ranks: Mapping[str, int] = {}
 
     def __init__(
         self, network: keras.Model, tokenizer: GraphTokenizer | None
@@ -57,6 +84,13 @@ class Exported(tf.Module):
         as a function of its own.
         """
         raise NotImplementedError
+
+    def row_specs(self) -> dict[str, tf.TensorSpec]:
+        """Of rows of any size, by name."""
+        return {
+            name: tf.TensorSpec([None] * shape.rank, tf.int32, name)
+            for name, shape in self.row_inputs.items()
+        }
 
     def numbers_of_rows(self, rows: Rows) -> Outputs:
         """The same without strings, which formats for devices do not have."""

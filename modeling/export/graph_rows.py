@@ -169,3 +169,24 @@ def repeat(counts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 def ceil_divide(dividend: tf.Tensor, divisor: tf.Tensor) -> tf.Tensor:
     """Rounded up, and 0 for what is negative."""
     return tf.maximum(dividend + divisor - 1, 0) // divisor
+
+
+def first_largest(
+    values: tf.Tensor, keys: tf.Tensor, num_keys: tf.Tensor
+) -> tf.Tensor:
+    """Where each key has its largest value, the first of equal ones.
+
+    Args:
+      values: of any shape.
+      keys: below `num_keys`, of the same shape.
+      num_keys: how many there are.
+
+    Returns:
+      Places among all values; the largest integer for keys without one: int32
+      [num_keys]
+    """
+    largest = tf.math.unsorted_segment_max(values, keys, num_keys)
+    places = tf.reshape(tf.range(tf.size(values)), tf.shape(values))
+    is_largest = tf.equal(values, tf.gather(largest, keys))
+    places = tf.where(is_largest, places, tf.int32.max)
+    return tf.math.unsorted_segment_min(places, keys, num_keys)

@@ -14,6 +14,7 @@ from absl import logging
 
 from modeling.errors import UserError
 from modeling.export.answering import AnswererExporter
+from modeling.export.choosing import ChoiceExporter
 from modeling.export.classification import ClassifierExporter
 from modeling.export.embedding import EncoderExporter
 from modeling.export.exported import Exporter
@@ -21,20 +22,31 @@ from modeling.export.lite import try_lite_model, write_lite_model
 from modeling.export.onnx import try_onnx_model, write_onnx_model
 from modeling.export.parity import Tried
 from modeling.export.saved_model import try_saved_model, write_saved_model
+from modeling.export.tagging import TaggerExporter
 from modeling.export.trained import TrainedModel
 from modeling.features import FeatureOptions
 from modeling.finetuning.setup import KEPT
 from modeling.output_files import write_json
 from modeling.tasks.classification.labels import LABEL_MAP
 from modeling.tasks.squad import AnswerOptions
+from modeling.tasks.tagging.tag_set import TAG_MAP
 
 INFO = "assets.extra/model_info.json"
 # What a model is, by what lies in its folder; AUTO finds it.
 AUTO = "auto"
 CLASSIFICATION = "classification"
 QUESTION_ANSWERING = "question_answering"
+TAGGING = "tagging"
+MULTIPLE_CHOICE = "multiple_choice"
 FEATURES = "features"
-TASKS = (AUTO, CLASSIFICATION, QUESTION_ANSWERING, FEATURES)
+TASKS = (
+    AUTO,
+    CLASSIFICATION,
+    QUESTION_ANSWERING,
+    TAGGING,
+    MULTIPLE_CHOICE,
+    FEATURES,
+)
 
 
 class _Format(NamedTuple):
@@ -170,8 +182,12 @@ def find_exporter(trained: TrainedModel, options: ExportOptions) -> Exporter:
     holds = FEATURES
     if trained.has(LABEL_MAP):
         holds = CLASSIFICATION
+    elif trained.has(TAG_MAP):
+        holds = TAGGING
     elif "max_query_length" in kept:
         holds = QUESTION_ANSWERING
+    elif trained.chooses():
+        holds = MULTIPLE_CHOICE
     elif kept and options.task == AUTO:
         raise UserError(
             f"{trained.directory} holds a model of a task that cannot be "
@@ -190,6 +206,8 @@ def find_exporter(trained: TrainedModel, options: ExportOptions) -> Exporter:
 _EXPORTERS: dict[str, Callable[[TrainedModel, ExportOptions], Exporter]] = {
     CLASSIFICATION: lambda trained, o: ClassifierExporter(trained, o.pairs),
     QUESTION_ANSWERING: lambda trained, o: AnswererExporter(trained, o.answers),
+    TAGGING: lambda trained, o: TaggerExporter(trained),
+    MULTIPLE_CHOICE: lambda trained, o: ChoiceExporter(trained),
     FEATURES: lambda trained, o: EncoderExporter(trained, o.features),
 }
 

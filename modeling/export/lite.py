@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from modeling.errors import UserError
 from modeling.export import parity
-from modeling.export.exported import TOKENS, Arrays, Exporter
+from modeling.export.exported import Arrays, Exporter
 from modeling.export.parity import Tried
 from modeling.export.saved_model import TOKEN_IDS
 
@@ -37,14 +37,21 @@ def write_lite_model(
       UserError: the network has an operation that LiteRT has not.
     """
     exported = exporter.build("float32", with_tokenizer=False)
+    inputs = exported.row_inputs
+    if any(shape.rank > 2 for shape in inputs.values()):
+        raise UserError(
+            "A LiteRT model has inputs of one shape, which choices of any "
+            "number have not. Give --format=onnx or saved_model."
+        )
     # Of other shapes the converter does not know what to make.
-    shape = [1, exporter.max_seq_length]
+    specs = [
+        tf.TensorSpec([1, exporter.max_seq_length - shape.shorter], tf.int32, n)
+        for n, shape in inputs.items()
+    ]
 
-    @tf.function(
-        input_signature=[tf.TensorSpec(shape, tf.int32, n) for n in TOKENS]
-    )
+    @tf.function(input_signature=specs)
     def from_rows(*rows: tf.Tensor) -> dict[str, tf.Tensor]:
-        return exported.numbers_of_rows(dict(zip(TOKENS, rows, strict=True)))
+        return exported.numbers_of_rows(dict(zip(inputs, rows, strict=True)))
 
     function = from_rows.get_concrete_function()
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
@@ -59,7 +66,7 @@ def write_lite_model(
     with open(os.path.join(directory, MODEL), "wb") as file:
         file.write(content)
     outputs = list(function.structured_outputs)
-    return {TOKEN_IDS: {"inputs": list(TOKENS), "outputs": outputs}}
+    return {TOKEN_IDS: {"inputs": list(inputs), "outputs": outputs}}
 
 
 def _convert(converter: tf.lite.TFLiteConverter) -> bytes:
@@ -83,23 +90,30 @@ def try_lite_model(exporter: Exporter, directory: str, precision: str) -> Tried:
     Raises:
       Refused: it says something else.
     """
-    run = _Runner(os.path.join(directory, MODEL), exporter.max_seq_length)
+    run = _Runner(os.path.join(directory, MODEL))
     deviation = parity.compare_rows(exporter, run, precision)
-    rows = dict.fromkeys(TOKENS, np.ones((1, 1), np.int32))
+    rows = dict.fromkeys(run.widths, np.ones((1, 1), np.int32))
     return Tried(deviation, parity.measure(lambda: run(rows), 1))
 
 
 class _Runner:
-    """The model as a function of a row, which it pads."""
+    """The model as a function of a row, which it pads.
 
-    def __init__(self, path: str, length: int) -> None:
+    Attributes:
+      widths: of all inputs.
+    """
+
+    def __init__(self, path: str) -> None:
         interpreter = tf.lite.Interpreter(path)
         self._run = interpreter.get_signature_runner()
-        self._length = length
+        self.widths: dict[str, int] = {
+            name: details["shape"][1]
+            for name, details in self._run.get_input_details().items()
+        }
 
     def __call__(self, rows: Mapping[str, np.ndarray]) -> Arrays:
-        padding = self._length - rows["input_ids"].shape[1]
         padded = {
-            name: np.pad(rows[name], [(0, 0), (0, padding)]) for name in TOKENS
+            name: np.pad(rows[name], [(0, 0), (0, width - rows[name].shape[1])])
+            for name, width in self.widths.items()
         }
         return dict(self._run(**padded))

@@ -10,13 +10,15 @@ import tensorflow as tf
 
 from modeling.errors import UserError
 from modeling.export import parity
-from modeling.export.exported import TOKENS, Arrays, Exporter
+from modeling.export.exported import Arrays, Exporter
 from modeling.export.parity import Tried
 from modeling.export.saved_model import TOKEN_IDS
 
 MODEL = "model.onnx"
 _OPSET = 17
 _TIMED_ROWS = 16
+# Of an input of rank 2, or 3.
+_TIMED_SHAPE = (_TIMED_ROWS, 8, 8)
 
 
 def write_onnx_model(
@@ -45,15 +47,15 @@ def write_onnx_model(
             "them: pip install 'bert-tf2[onnx]'"
         ) from error
     exported = exporter.build("float32", with_tokenizer=False)
-    specs = [tf.TensorSpec([None, None], tf.int32, n) for n in TOKENS]
+    specs = exported.row_specs()
 
-    @tf.function(input_signature=specs, autograph=False)
+    @tf.function(input_signature=list(specs.values()), autograph=False)
     def numbers(*rows: tf.Tensor) -> dict[str, tf.Tensor]:
-        return exported.numbers_of_rows(dict(zip(TOKENS, rows, strict=True)))
+        return exported.numbers_of_rows(dict(zip(specs, rows, strict=True)))
 
     path = os.path.join(directory, MODEL)
     tf2onnx.convert.from_function(
-        numbers, input_signature=specs, opset=_OPSET, output_path=path
+        numbers, list(specs.values()), opset=_OPSET, output_path=path
     )
     if precision == "int8":
         whole = f"{path}.float32"
@@ -63,7 +65,7 @@ def write_onnx_model(
         )
         os.remove(whole)
     outputs = list(numbers.get_concrete_function().structured_outputs)
-    return {TOKEN_IDS: {"inputs": list(TOKENS), "outputs": outputs}}
+    return {TOKEN_IDS: {"inputs": list(specs), "outputs": outputs}}
 
 
 def try_onnx_model(exporter: Exporter, directory: str, precision: str) -> Tried:
@@ -82,5 +84,8 @@ def try_onnx_model(exporter: Exporter, directory: str, precision: str) -> Tried:
         return dict(zip(names, session.run(None, wanted), strict=True))
 
     deviation = parity.compare_rows(exporter, run, precision)
-    rows = dict.fromkeys(TOKENS, np.ones((_TIMED_ROWS, 8), np.int32))
+    rows = {
+        each.name: np.ones(_TIMED_SHAPE[: len(each.shape)], np.int32)
+        for each in session.get_inputs()
+    }
     return Tried(deviation, parity.measure(lambda: run(rows), _TIMED_ROWS))

@@ -7,9 +7,12 @@ text than fits in a row.
 
 from __future__ import annotations
 
+# What a user sends for one answer: a text, several, or choices among them.
+Sample = tuple[str | tuple[str, ...], ...]
+
 _LONG = "The river rose all night, and by morning nobody could cross. " * 30
 
-TEXTS: list[tuple[str, ...]] = [
+TEXTS: list[Sample] = [
     ("The cat sat on the mat.",),
     ("Crème brûlée? Über-straße, ΟΔΥΣΣΕΥΣ; ½ of İstanbul…",),
     ("今天天气很好，我们去公园散步吧！",),
@@ -27,7 +30,7 @@ _ANSWERS = (
     "",
     _LONG,
 )
-PAIRS: list[tuple[str, ...]] = [
+PAIRS: list[Sample] = [
     (text, answer) for (text,), answer in zip(TEXTS, _ANSWERS, strict=True)
 ]
 _STORY = (
@@ -38,10 +41,18 @@ _STORY = (
     "asked who had locked the café's blue door before they ran. Snow "
     'fell. "Me," said the cook, who never lied on Tuesdays.'
 )
-QUESTIONS: list[tuple[str, ...]] = [
+QUESTIONS: list[Sample] = [
     ("What did Ann carry?", _STORY),
     ("Who sat?", "The cat sat on the mat. Später aß sie Crème brûlée."),
     ("我们去哪里？", "今天天气很好，我们去公园散步吧！"),
     ("", "a"),
     ("Where?", ""),
+]
+CHOICES: list[Sample] = [
+    ("The cat sat.", "What sat?", ("A cat", "Dogs", "")),
+    (_LONG, "Nobody could _ the river.", ("cross", "", "")),
+    ("今天天气很好！", "", ("好", "Crème", "a b")),
+    ("", "_?", ("½", "x", "")),
+    ("a_b", "a_b ", ("no", "yes", "")),
+    ("", _LONG, ("c", "d", "")),
 ]

@@ -11,13 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from modeling.export import parity
-from modeling.export.exported import (
-    TOKENS,
-    Arrays,
-    Exported,
-    Exporter,
-    Sample,
-)
+from modeling.export.exported import Arrays, Exported, Exporter, Sample
 from modeling.export.parity import Tried
 
 TEXT, TOKEN_IDS, EXAMPLES = "serving_default", "token_ids", "examples"
@@ -76,9 +70,16 @@ def try_saved_model(
 
 
 def _signatures(exported: Exported, exporter: Exporter) -> dict[str, Any]:
-    matrix = {n: tf.TensorSpec([None, None], tf.int32, n) for n in TOKENS}
-    texts = {n: tf.TensorSpec([None], tf.string, n) for n in exporter.inputs}
-    record = tf.io.FixedLenFeature([exporter.max_seq_length], tf.int64)
+    texts = {
+        name: tf.TensorSpec(
+            [None] * exported.text_ranks.get(name, 1), tf.string, name
+        )
+        for name in exporter.inputs
+    }
+    features = {
+        name: shape.feature(exporter.max_seq_length)
+        for name, shape in exported.row_inputs.items()
+    }
 
     def from_texts(**named: tf.Tensor) -> dict[str, tf.Tensor]:
         return exported.from_texts(*(named[n] for n in exporter.inputs))
@@ -87,16 +88,14 @@ def _signatures(exported: Exported, exporter: Exporter) -> dict[str, Any]:
         return exported.from_rows(rows)
 
     def from_examples(**named: tf.Tensor) -> dict[str, tf.Tensor]:
-        columns = tf.io.parse_example(
-            named[EXAMPLES], dict.fromkeys(TOKENS, record)
-        )
+        columns = tf.io.parse_example(named[EXAMPLES], features)
         return exported.from_rows(
             {name: tf.cast(v, tf.int32) for name, v in columns.items()}
         )
 
     return {
         TEXT: _concrete(from_texts, texts),
-        TOKEN_IDS: _concrete(from_rows, matrix),
+        TOKEN_IDS: _concrete(from_rows, exported.row_specs()),
         EXAMPLES: _concrete(
             from_examples,
             {EXAMPLES: tf.TensorSpec([None], tf.string, EXAMPLES)},
@@ -110,7 +109,7 @@ def _concrete(function: Any, specs: Mapping[str, tf.TensorSpec]) -> Any:
 
 
 def _tensors(rows: Arrays) -> dict[str, tf.Tensor]:
-    return {name: tf.constant(rows[name], tf.int32) for name in TOKENS}
+    return {name: tf.constant(v, tf.int32) for name, v in rows.items()}
 
 
 def _numpy(outputs: Mapping[str, tf.Tensor]) -> dict[str, np.ndarray]:

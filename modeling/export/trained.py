@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from modeling.checkpoints import initialize_model
+from modeling.checkpoints import initialize_model, open_checkpoint
 from modeling.config import BertConfig
 from modeling.errors import UserError
 from modeling.export.graph_tokenizer import GraphTokenizer
@@ -94,6 +94,11 @@ class TrainedModel:
     def has(self, name: str) -> bool:
         """Whether a file of the name is there."""
         return os.path.exists(os.path.join(self.directory, name))
+
+    def chooses(self) -> bool:
+        """Whether its head scores choices: the one that has no bias."""
+        names = open_checkpoint(self.checkpoint).weights
+        return "output_weights" in names and "output_bias" not in names
 
     def cut_config(self, num_layers: int) -> BertConfig:
         """The config of the first blocks, one at least."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -31,8 +30,6 @@ from modeling.training import TrainingSession
 _HEAD = ("output_weights",)
 # Examples that are sorted by length together in prediction.
 _CHUNK = 1024
-# A blank in a typed question, which is no part of a word.
-_BLANK = re.compile(r"(?<!\w)_+(?!\w)")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -155,9 +152,8 @@ class ChoiceJob(Job):
                 "A line is a context, a question and two or more choices, "
                 f"separated by tabs. Received: {line!r}"
             )
-        has_blank = _BLANK.search(question) is not None
-        example = ChoiceExample(
-            context, question, tuple(choices), None, None, has_blank, "The line"
+        example = ChoiceExample.typed(
+            context, question, tuple(choices), "The line"
         )
         outputs = predict_examples(
             session.predictor,

@@ -144,6 +144,30 @@ def viterbi(emissions: Tensor, layout: Layout, scores: Scores) -> Tensor:
     return _by_time(tags) * ops.cast(layout.mask, "int32")
 
 
+def marginals(emissions: Tensor, layout: Layout, scores: Scores) -> Tensor:
+    """How probable each tag is at each word, whatever the others are.
+
+    Args:
+      emissions: scores of every tag at every position: [B, T, K]
+      layout: words and sentences.
+      scores: of tags beside one another.
+
+    Returns:
+      float32 [B, T, K]; 0 where the mask is 0.
+    """
+    emissions = _by_time(ops.cast(emissions, "float32"))
+    scores = _float32(scores)
+    words = _words(layout)
+    xs = _pack(emissions, words)
+    final = ops.where(words.is_closed, scores.ends, 0.0)
+    # No tags are compared with: any will do.
+    (alpha, _), (alphas, *_) = _forward(xs, emissions, scores)
+    _, betas = _backward(xs, final, scores)
+    total = ops.logsumexp(alpha + final, axis=1, keepdims=True)
+    shares = ops.where(words.is_word, ops.exp(alphas + betas - total), 0.0)
+    return _by_time(shares)
+
+
 class _Words(NamedTuple):
     """`Layout`, by time.
 

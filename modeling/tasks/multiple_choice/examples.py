@@ -6,6 +6,8 @@ import dataclasses
 import re
 
 _BLANK = re.compile("_+")
+# In a typed question, where it is no part of a word.
+_TYPED_BLANK = re.compile(r"(?<!\w)_+(?!\w)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +33,20 @@ class ChoiceExample:
     row_id: str | None = None
     has_blank: bool = False
     place: str = ""
+
+    @classmethod
+    def typed(
+        cls,
+        context: str,
+        question: str,
+        choices: tuple[str, ...],
+        place: str = "",
+    ) -> ChoiceExample:
+        """An example that stands in no file; a "_" in its question, which is
+        no part of a word, is where a choice stands.
+        """
+        has_blank = _TYPED_BLANK.search(question) is not None
+        return cls(context, question, choices, has_blank=has_blank, place=place)
 
     def around_choice(self) -> tuple[str, str]:
         """The question's parts before and behind a choice."""

@@ -23,6 +23,7 @@ Sums = dict[str, tf.Tensor]
 # Scores of sentences [B, T, K] and a mask [B, T] -> ids of tags [B, T].
 Decoder = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
+SOFTMAX, CRF, BILSTM_CRF = HEADS = ("softmax", "crf", "bilstm_crf")
 _INPUTS = (
     "input_ids",
     "input_mask",
@@ -52,6 +53,18 @@ class TaggingHead:
 
     def __post_init__(self) -> None:
         check_lstm(self.lstm_layers, self.lstm_size)
+
+    @classmethod
+    def of(cls, kind: str, lstm_layers: int, lstm_size: int) -> TaggingHead:
+        """A head by its name.
+
+        Args:
+          kind: one of `HEADS`.
+          lstm_layers: see above; "bilstm_crf" has one at least.
+          lstm_size: see above.
+        """
+        layers = lstm_layers or int(kind == BILSTM_CRF)
+        return cls(kind != SOFTMAX, layers, lstm_size)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,21 +173,25 @@ class TaggingTask:
         }
 
     def decoder(self, model: keras.Model) -> Decoder:
-        """The best tags of whole sentences, with the weights as they are.
+        """The best tags of whole sentences, see `chain`."""
+        chain = self.chain(model)
 
-        Without a CRF, the tags of the highest scores that may stand beside one
+        def decode(scores: np.ndarray, mask: np.ndarray) -> np.ndarray:
+            return self._viterbi(scores, mask, *chain).numpy()
+
+        return decode
+
+    def chain(self, model: keras.Model) -> Scores:
+        """Scores of tags beside one another, with the weights as they are.
+
+        Without a CRF, those of highest scores win that may stand beside one
         another.
         """
         if self.head.crf:
             chain = model.crf.scores
         else:
             chain = Scores.neutral(Allowed(*self.tag_set.allowed()))
-        chain = [np.asarray(part, np.float32) for part in chain]
-
-        def decode(scores: np.ndarray, mask: np.ndarray) -> np.ndarray:
-            return self._viterbi(scores, mask, *chain).numpy()
-
-        return decode
+        return Scores(*(np.asarray(part, np.float32) for part in chain))
 
     # What `keep_encoder_outputs` asks.
     keeps_tokens = True
