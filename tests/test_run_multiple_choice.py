@@ -252,12 +252,11 @@ def test_a_training_goes_on_where_it_ended(call, tmp_path):
 @pytest.mark.parametrize(
     "values",
     [
-        {"length_batching": False},
         {"batch_tokens": 512, "precision": "bfloat16"},
         {"distribution": "mirrored", "gradient_accumulation_steps": 2},
-        {"xla": "on", "num_workers": 2},
+        {"xla": "on", "length_batching": False, "num_workers": 2},
     ],
-    ids="padded tokens replicas xla".split(),
+    ids="tokens replicas xla".split(),
 )
 def test_ways_of_training(values, call):
     out = call(

@@ -374,12 +374,11 @@ def test_chinese_is_answered_and_judged_by_character(call, tmp_path):
 @pytest.mark.parametrize(
     "values",
     [
-        {"length_batching": False},
         {"batch_tokens": 256, "precision": "bfloat16"},
         {"distribution": "mirrored"},
-        {"xla": "on", "freeze": ["embeddings"]},
+        {"xla": "on", "length_batching": False, "freeze": ["embeddings"]},
     ],
-    ids="padded tokens replicas xla".split(),
+    ids="tokens replicas xla".split(),
 )
 def test_ways_of_training(values, call, tmp_path):
     train = write_data(tmp_path / "train.json", 64, 7)

@@ -269,18 +269,20 @@ def test_a_model_is_not_read_as_another(trained, call):
 
 
 WAYS = {
-    "tokens": {"batch_tokens": 256, "head": "crf"},
-    "bilstm": {"head": "bilstm_crf", "lstm_size": 8, "length_batching": False},
     "documents": {"document_context": True, "doc_stride": 6},
-    "windows": {"max_seq_length": 8, "head": "crf"},
-    "xla": {"xla": "on", "head": "bilstm_crf", "lstm_size": 8},
+    "windows": {"max_seq_length": 8, "head": "crf", "batch_tokens": 256},
+    "xla": {
+        "xla": "on",
+        "head": "bilstm_crf",
+        "lstm_size": 8,
+        "length_batching": False,
+    },
     "replicas": {
         "distribution": "mirrored",
         "gradient_accumulation_steps": 2,
         "head": "crf",
+        "precision": "bfloat16",
     },
-    "half": {"precision": "bfloat16", "head": "crf"},
-    "features": {"feature_based": True, "layers": "-1"},
     "weighted": {
         "feature_based": True,
         "layers": "all",

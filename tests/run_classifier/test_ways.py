@@ -18,14 +18,14 @@ WAYS = {
     "padded": {"length_batching": False, "class_weights": ["1", "2"]},
     "windows": {"doc_stride": 3, "max_seq_length": 6, "pooling": "max"},
     "xla": {"xla": "on", "class_weights": ["balanced"]},
-    "accumulated": {"gradient_accumulation_steps": 4},
     "replicas": {
         "distribution": "mirrored",
         "doc_stride": 3,
         "max_seq_length": 6,
         "gradient_accumulation_steps": 2,
+        "precision": "bfloat16",
+        "layer_decay": 0.9,
     },
-    "half": {"precision": "bfloat16", "layer_decay": 0.9},
     "features": {"feature_based": True, "layers": "-1", "pooling": "mean"},
     "weighted": {
         "feature_based": True,
@@ -45,7 +45,7 @@ WAYS = {
 }
 
 
-_SLOW_WAYS = ("accumulated", "replicas", "half", "weighted")
+_SLOW_WAYS = ("replicas", "weighted")
 
 
 @pytest.mark.parametrize(
