@@ -56,7 +56,7 @@ _MAX_BODY_BYTES = flags.DEFINE_integer(
     "max_body_bytes", 4 * 2**20, "Of a request.", lower_bound=1
 )
 _MAX_TEXTS = flags.DEFINE_integer(
-    "max_texts", 1024, "Of a request.", lower_bound=1
+    "max_texts", 1024, "Of a request; a choice counts as one.", lower_bound=1
 )
 _MAX_TEXT_BYTES = flags.DEFINE_integer(
     "max_text_bytes", 32 * 2**10, "Of one text.", lower_bound=1
@@ -87,8 +87,8 @@ _ENCODE_MODEL = flags.DEFINE_string(
 _INTERACTIVE = flags.DEFINE_bool(
     "interactive",
     False,
-    "No server: answers lines of the terminal, a tab between the two texts of "
-    "a pair.",
+    "No server: answers lines of the terminal, as --interactive of the script "
+    "that trained the model does; tabs separate several texts.",
 )
 _NAME = flags.DEFINE_string(
     "name", None, "Of the model, with --interactive and several models."

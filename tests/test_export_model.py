@@ -16,9 +16,7 @@ from modeling.export import Refused, answering, parity
 from modeling.export.exported import TOKENS
 from modeling.features import FeatureExtractor, FeatureOptions
 from modeling.network import (
-    BertClassifier,
     BertModel,
-    BertQuestionAnswerer,
     FeatureClassifier,
 )
 from modeling.tasks.classification import Labels
@@ -27,35 +25,16 @@ from tests.conftest import ROOT
 from tests.export.models import (
     CONFIG,
     ENCODER_FLAGS,
+    LABEL_NAMES,
     READING,
     VOCAB,
+    answerer,
+    classifier,
     export,
     load,
+    record,
     write_model,
 )
-
-_NAMES = ("bad", "good", "neutral")
-
-
-def classifier(directory, kind="classification", lower=True, **kept):
-    names = () if kind == "regression" else _NAMES
-    labels = Labels(kind, names)
-    kept = {**READING, **ENCODER_FLAGS, "pooling": "cls", **kept}
-    network = BertClassifier(
-        CONFIG, labels.num_outputs, pooling=kept["pooling"]
-    )
-    return write_model(directory, network, kept, labels, lower)
-
-
-def answerer(directory, **kept):
-    kept = {
-        **READING,
-        "doc_stride": 8,
-        "max_query_length": 6,
-        "version_2_with_negative": False,
-        **kept,
-    }
-    return write_model(directory, BertQuestionAnswerer(CONFIG), kept)
 
 
 def rows_of(texts, max_seq_length=32, lower=True):
@@ -84,7 +63,7 @@ def test_classifier(tmp_path, kind):
     signatures, info = load(version)
     assert set(signatures) == {"serving_default", "token_ids", "examples"}
     assert info["task"] == kind
-    assert info["labels"] == list(_NAMES)
+    assert info["labels"] == list(LABEL_NAMES)
     assert info["inputs"] == ["text"]
     assert info["signatures"]["examples"]["inputs"] == ["examples"]
     assert info["max_seq_length"] == 32
@@ -95,7 +74,7 @@ def test_classifier(tmp_path, kind):
     # Random weights, but texts that differ.
     assert np.ptp(shares, axis=0).max() > 0.01
     if kind == "classification":
-        best = [_NAMES[i].encode() for i in shares.argmax(axis=1)]
+        best = [LABEL_NAMES[i].encode() for i in shares.argmax(axis=1)]
         assert said["label"].numpy().tolist() == best
     else:
         assert said["labels"].numpy().tolist() == (shares >= 0.5).tolist()
@@ -107,16 +86,7 @@ def test_classifier(tmp_path, kind):
         for n, v in rows.items()
     }
     examples = [
-        tf.train.Example(
-            features=tf.train.Features(
-                feature={
-                    name: tf.train.Feature(
-                        int64_list=tf.train.Int64List(value=padded[name][i])
-                    )
-                    for name in TOKENS
-                }
-            )
-        ).SerializeToString()
+        record(**{name: padded[name][i] for name in TOKENS})
         for i in range(len(_TEXTS))
     ]
     again = signatures["examples"](examples=tf.constant(examples))
@@ -172,7 +142,7 @@ def test_feature_based_classifier_is_cut(tmp_path):
         "layers": "-2,embeddings",
         "pooling": "cls",
     }
-    labels = Labels("classification", _NAMES)
+    labels = Labels("classification", LABEL_NAMES)
     model_dir = write_model(tmp_path / "model", network, kept, labels)
     export(model_dir, tmp_path / "models")
     version = tmp_path / "models" / "model" / "1"

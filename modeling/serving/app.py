@@ -23,7 +23,6 @@ from modeling.serving.batching import Pending
 from modeling.serving.encode import Encoder
 from modeling.serving.limits import Limits, RequestRefused
 from modeling.serving.metrics import Metrics
-from modeling.serving.model import Outputs
 from modeling.serving.repository import Repository, Served
 from modeling.serving.rest import (
     Query,
@@ -32,6 +31,7 @@ from modeling.serving.rest import (
     describe_status,
     parse_predict,
 )
+from modeling.serving.signatures import Outputs
 
 _PAGE = pathlib.Path(__file__).with_name("page")
 # What orchestrators and browsers ask before they have a token.

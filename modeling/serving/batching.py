@@ -17,7 +17,7 @@ from typing import Any
 from absl import logging
 
 from modeling.serving.limits import RequestRefused
-from modeling.serving.model import Outputs, Row
+from modeling.serving.signatures import Outputs, Row
 
 # Tokens of padding that cost as much as a batch of their own.
 _TOKENS_OF_A_CALL = 128

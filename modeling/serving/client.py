@@ -115,7 +115,8 @@ class Client:
         """What the model says of each.
 
         Args:
-          instances: texts, or {input: value} for several inputs.
+          instances: texts, or {input: value} for several inputs; the value is a
+            list for choices.
           signature_name: None: the one for texts.
 
         Raises:

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from modeling.serving.limits import Limits, RequestRefused
-from modeling.serving.model import DEFAULT_SIGNATURE, Model, Outputs, Row
+from modeling.serving.model import Model
 from modeling.serving.rest import Query, join
+from modeling.serving.signatures import DEFAULT_SIGNATURE, Outputs, Row
 
 TOKEN_IDS = "token_ids"
 # What vectors are called in the outputs: one a text, or one a token.
@@ -76,7 +77,7 @@ class Encoder:
     ) -> dict[str, Any]:
         """The body that answers."""
         name = next(name for name in _VECTORS if name in answers[0])
-        vectors = join([row[name] for row in answers])
+        vectors = join([row[name] for row in answers], name)
         return {"id": message["id"], "results": vectors, "status": 200}
 
     def _tokens(self, tokens: Any, index: int) -> Row:

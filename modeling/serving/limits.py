@@ -30,7 +30,7 @@ class Limits:
 
     Attributes:
       body_bytes: of a request; 413 past it.
-      texts: of a request, or rows of tokens; 413 past it.
+      texts: of a request, or rows of tokens, choices one by one; 413 past it.
       text_bytes: of one text in UTF-8; 413 past it.
       queue: texts that wait for one model's signature; 429 past it.
       seconds: to send a request (408 past it), and again to wait for its

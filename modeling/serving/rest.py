@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 
 from modeling.serving.limits import Limits, RequestRefused
-from modeling.serving.model import (
+from modeling.serving.model import Model
+from modeling.serving.padding import stack
+from modeling.serving.signatures import (
     DEFAULT_SIGNATURE,
-    Model,
     Outputs,
     Row,
     Signature,
     Tensor,
-    stack,
 )
 
 # The two forms of a request, and how each is answered.
@@ -74,37 +74,33 @@ def parse_predict(message: Any, model: Model, limits: Limits) -> Query:
         _row(each, index, signature, model, limits)
         for index, each in enumerate(values)
     ]
+    limits.check_texts(sum(_count_texts(row, signature) for row in rows))
     return Query(name, rows, forms[0])
 
 
 def answer_predict(
     query: Query, model: Model, answers: Sequence[Outputs]
 ) -> dict[str, Any]:
-    """The body that answers a query."""
-    outputs = model.signatures[query.signature].outputs
-    columns = {name: join([row[name] for row in answers]) for name in outputs}
+    """The body that answers a query: rows as they are, columns filled up to
+    the longest row of the query.
+    """
+    names = list(model.signatures[query.signature].outputs)
     if query.form == COLUMNS:
-        if len(columns) == 1:
-            (columns,) = columns.values()
-        return {"outputs": columns}
-    if len(columns) == 1:
-        (column,) = columns.values()
-        return {"predictions": column}
-    rows = zip(*columns.values(), strict=True)
-    return {
-        "predictions": [dict(zip(columns, row, strict=True)) for row in rows]
-    }
+        columns = {
+            name: join([row[name] for row in answers], name) for name in names
+        }
+        return {"outputs": columns if len(names) > 1 else columns[names[0]]}
+    rows = [{name: _said(row[name]) for name in names} for row in answers]
+    if len(names) == 1:
+        return {"predictions": [row[names[0]] for row in rows]}
+    return {"predictions": rows}
 
 
-def join(values: Sequence[Any]) -> Any:
+def join(values: Sequence[Any], name: str) -> Any:
     """An output of all rows, as JSON can say it."""
-    first = values[0]
-    if isinstance(first, bytes):
-        return [_text(value) for value in values]
-    if not isinstance(first, np.ndarray):
-        return [value.item() for value in values]
-    columns = stack(values)
-    return _texts(columns.tolist()) if columns.dtype == object else columns
+    if isinstance(values[0], np.ndarray):
+        return _said(stack(values, name))
+    return [_said(value) for value in values]
 
 
 def describe_status(version: int) -> dict[str, Any]:
@@ -211,37 +207,76 @@ def _row(
     row = []
     for name, tensor in signature.inputs.items():
         where = f"{name}[{index}]"
-        if tensor.is_string:
-            value = _string(given[name], where)
-            limits.check_text(value, where)
+        if tensor.is_choices and tensor.is_string:
+            value = _choices(given[name], where, limits)
+        elif tensor.is_string:
+            value = _string(given[name], where, limits)
         else:
             value = _array(given[name], tensor, where)
         row.append(value)
-    lengths = {
-        len(value)
-        for value, tensor in zip(row, signature.inputs.values(), strict=True)
-        if tensor.is_ragged
-    }
-    if len(lengths) > 1:
-        raise RequestRefused(400, f"Inputs of row {index} differ in length.")
-    longest = model.info.get("max_seq_length")
-    if lengths and longest is not None and max(lengths) > longest:
-        raise RequestRefused(
-            413,
-            f"Row {index} may have {longest} tokens. Received: {max(lengths)}",
-        )
+    _check_shapes(row, index, signature, model.info.get("max_seq_length"))
     return tuple(row)
 
 
-def _string(value: Any, where: str) -> bytes:
+def _check_shapes(
+    row: Sequence[Any], index: int, signature: Signature, longest: int | None
+) -> None:
+    """What is given of each token, or of each word, is equally many."""
+    shapes: dict[bool, set[tuple[int, ...]]] = {}
+    for value, (name, tensor) in zip(
+        row, signature.inputs.items(), strict=True
+    ):
+        if tensor.is_ragged and not tensor.is_string:
+            is_of_words = name.startswith("word_")
+            shapes.setdefault(is_of_words, set()).add(value.shape)
+    if any(len(found) > 1 for found in shapes.values()):
+        raise RequestRefused(400, f"Inputs of row {index} differ in length.")
+    most = max((shape[-1] for (shape,) in shapes.values()), default=0)
+    if longest is not None and most > longest:
+        raise RequestRefused(
+            413, f"Row {index} may have {longest} tokens. Received: {most}"
+        )
+
+
+def _count_texts(row: Row, signature: Signature) -> int:
+    """As how many texts a row counts."""
+    return max(
+        len(value) if tensor.is_choices else 1
+        for value, tensor in zip(row, signature.inputs.values(), strict=True)
+    )
+
+
+def _choices(value: Any, where: str, limits: Limits) -> np.ndarray:
+    """Texts [C] of which "" is none, but fills up."""
+    texts = []
+    if isinstance(value, list):
+        texts = [
+            _string(each, f"{where}[{number}]", limits)
+            for number, each in enumerate(value)
+        ]
+    if len(texts) - texts.count(b"") < 2:
+        raise RequestRefused(
+            400,
+            f"{where} must be a list of two or more strings that are not "
+            "empty.",
+        )
+    return np.array(texts, object)
+
+
+def _string(value: Any, where: str, limits: Limits) -> bytes:
     if isinstance(value, str):
-        return value.encode()
-    if isinstance(value, dict) and set(value) == {"b64"}:
+        text = value.encode()
+    elif isinstance(value, dict) and set(value) == {"b64"}:
         try:
-            return base64.b64decode(value["b64"], validate=True)
+            text = base64.b64decode(value["b64"], validate=True)
         except (binascii.Error, TypeError, ValueError) as error:
             raise RequestRefused(400, f"{where} is no base64.") from error
-    raise RequestRefused(400, f'{where} must be a string or {{"b64": string}}.')
+    else:
+        raise RequestRefused(
+            400, f'{where} must be a string or {{"b64": string}}.'
+        )
+    limits.check_text(text, where)
+    return text
 
 
 def _array(value: Any, tensor: Tensor, where: str) -> np.ndarray:
@@ -276,6 +311,15 @@ _DTYPES = {
     "DT_INT64": np.dtype(np.int64),
     "DT_FLOAT": np.dtype(np.float32),
 }
+
+
+def _said(value: Any) -> Any:
+    """A value as JSON can say it."""
+    if isinstance(value, bytes):
+        return _text(value)
+    if not isinstance(value, np.ndarray):
+        return value.item()
+    return _texts(value.tolist()) if value.dtype == object else value
 
 
 def _texts(value: Any) -> Any:

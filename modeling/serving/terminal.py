@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
 
 from modeling.errors import UserError
 from modeling.serving.limits import Limits, RequestRefused
-from modeling.serving.model import DEFAULT_SIGNATURE, Model
+from modeling.serving.model import Model
 from modeling.serving.repository import find_models
 from modeling.serving.rest import answer_predict, parse_predict
+from modeling.serving.signatures import DEFAULT_SIGNATURE
 
 
 class LineAnswerer:
-    """Line -> what the model says of it, as JSON.
+    """Line -> what the model says of it.
+
+    Lines and answers are those of `--interactive` in the script that trained
+    the model; vectors are JSON.
 
     Args:
       model: that takes texts.
@@ -25,13 +30,13 @@ class LineAnswerer:
 
     def __init__(self, model: Model) -> None:
         signature = model.signatures.get(DEFAULT_SIGNATURE)
-        if signature is None or not all(
-            tensor.is_string for tensor in signature.inputs.values()
-        ):
+        if signature is None or not signature.takes_texts:
             raise UserError(f"{model.directory} takes no texts.")
         self._model = model
         # In the order of people, where it is known.
         self._inputs = model.info.get("inputs", list(signature.inputs))
+        # All texts behind the others.
+        self._has_choices = signature.inputs[self._inputs[-1]].is_choices
 
     @classmethod
     def open(cls, directory: str, name: str | None = None) -> LineAnswerer:
@@ -57,19 +62,79 @@ class LineAnswerer:
 
     def __call__(self, line: str) -> str:
         """Raises `UserError` for a line with too few or too many texts."""
-        texts = line.split("\t")
-        if len(texts) != len(self._inputs):
-            raise UserError(
-                f"A line has {' <tab> '.join(self._inputs)}. Received: "
-                f"{len(texts)} texts"
-            )
-        message = {"instances": [dict(zip(self._inputs, texts, strict=True))]}
+        row = self._row(line)
         try:
-            query = parse_predict(message, self._model, Limits())
+            query = parse_predict({"instances": [row]}, self._model, Limits())
         except RequestRefused as refused:
             raise UserError(refused.reason) from refused
         answers = self._model.compute(query.signature, query.rows)
-        said: dict[str, Any] = answer_predict(query, self._model, answers)
-        return orjson.dumps(
-            said["predictions"][0], option=orjson.OPT_SERIALIZE_NUMPY
-        ).decode()
+        (said,) = answer_predict(query, self._model, answers)["predictions"]
+        show = _SHOWN.get(self._model.task)
+        if show is not None:
+            return show(said, row, self._model.info)
+        return orjson.dumps(said, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+
+    def _row(self, line: str) -> dict[str, Any]:
+        """A line's texts, by input."""
+        texts: list[Any] = line.split("\t")
+        count, wanted = len(texts), len(self._inputs)
+        if self._has_choices and count >= wanted:
+            texts[wanted - 1 :] = [texts[wanted - 1 :]]
+        if len(texts) != wanted:
+            raise UserError(
+                f"A line has {' <tab> '.join(self._inputs)}. Received: "
+                f"{count} texts"
+            )
+        return dict(zip(self._inputs, texts, strict=True))
+
+
+_Said = Mapping[str, Any]
+
+
+def _show_label(said: _Said, row: _Said, info: _Said) -> str:
+    return f"{said['label']}\t{max(said['probabilities']):.4f}"
+
+
+def _show_labels(said: _Said, row: _Said, info: _Said) -> str:
+    columns = zip(
+        info["labels"], said["labels"], said["probabilities"], strict=True
+    )
+    given = [f"{name}\t{share:.4f}" for name, given, share in columns if given]
+    return "\t".join(given) or "-"
+
+
+def _show_score(said: float, row: _Said, info: _Said) -> str:
+    return f"{said:.4f}"
+
+
+def _show_answer(said: _Said, row: _Said, info: _Said) -> str:
+    return f"{said['answer'] or '-'}\t{said['score']:.4f}"
+
+
+def _show_tags(said: _Said, row: _Said, info: _Said) -> str:
+    if "entity_types" not in said:
+        places = zip(said["word_starts"], said["word_ends"], strict=True)
+        words = [row["text"][start:end] for start, end in places]
+        pairs = zip(words, said["tags"], strict=True)
+        return " ".join(f"{word}/{tag}" for word, tag in pairs)
+    texts, types = said["entity_texts"], said["entity_types"]
+    if texts and not any(types):
+        # Words that characters make.
+        return " ".join(texts)
+    pairs = zip(types, texts, strict=True)
+    return "\t".join(f"{kind}\t{text}" for kind, text in pairs) or "-"
+
+
+def _show_choice(said: _Said, row: _Said, info: _Said) -> str:
+    number = said["choice"]
+    return f"{row['choices'][number]}\t{said['probabilities'][number]:.4f}"
+
+
+_SHOWN: dict[str | None, Callable[[Any, _Said, _Said], str]] = {
+    "classification": _show_label,
+    "multi_label": _show_labels,
+    "regression": _show_score,
+    "question_answering": _show_answer,
+    "tagging": _show_tags,
+    "multiple_choice": _show_choice,
+}

@@ -6,17 +6,14 @@ import tensorflow as tf
 
 from modeling.errors import UserError
 from modeling.export import Refused, choosing
-from modeling.network import BertMultipleChoice
-from tests.export.models import CONFIG, READING, export, load, write_model
+from tests.export.models import chooser, export, load, record
 
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     """Its directory, signatures and description."""
     directory = tmp_path_factory.mktemp("chooser")
-    kept = {name: READING[name] for name in ("max_seq_length", "strip_accents")}
-    network = BertMultipleChoice(CONFIG)
-    write_model(directory / "model", network, kept)
+    chooser(directory / "model")
     # The samples, on which it is compared with training, have blanks, choices
     # that are not there and too long contexts and questions.
     export(directory / "model", directory / "models")
@@ -50,16 +47,11 @@ def test_rows_and_examples(exported):
     wanted = signatures["token_ids"](
         **{name: tf.constant(v, tf.int32) for name, v in rows.items()}
     )
-    feature = {}
-    for name, values in rows.items():
-        padded = np.pad(values, [(0, 0), (0, 0), (0, 32 - 5)]).reshape(-1)
-        feature[name] = tf.train.Feature(
-            int64_list=tf.train.Int64List(value=padded)
-        )
-    example = tf.train.Example(features=tf.train.Features(feature=feature))
-    said = signatures["examples"](
-        examples=tf.constant([example.SerializeToString()])
-    )
+    padded = {
+        name: np.pad(values, [(0, 0), (0, 0), (0, 32 - 5)])
+        for name, values in rows.items()
+    }
+    said = signatures["examples"](examples=tf.constant([record(**padded)]))
     np.testing.assert_allclose(
         said["probabilities"], wanted["probabilities"], atol=1e-5
     )

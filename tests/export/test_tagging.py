@@ -12,7 +12,6 @@ from modeling.export.graph_wordpiece import GraphWordpiece
 from modeling.export.graph_words import WordSplitter, lay_out_words
 from modeling.export.samples import TEXTS
 from modeling.export.tag_chunks import ChunkFinder
-from modeling.tasks.feature_based import ChosenLayers
 from modeling.tasks.tagging import (
     SentenceEncoder,
     TaggingOptions,
@@ -21,24 +20,21 @@ from modeling.tasks.tagging import (
 )
 from modeling.tasks.tagging.batches import TaggingExamples
 from modeling.tasks.tagging.schemes import find_chunks
-from modeling.tasks.tagging.task import TaggingHead, TaggingTask
 from modeling.tokenization import FastTokenizer
 from tests.export.models import (
-    CONFIG,
-    ENCODER_FLAGS,
-    READING,
+    TYPED_TAGS,
     VOCAB,
     export,
     load,
-    write_model,
+    record,
+    tagger,
 )
 
-_TYPED = ("O", "B-LOC", "I-LOC", "B-PER", "I-PER")
 _BIOES = ("O", *(f"{letter}-{t}" for t in ("X", "Y") for letter in "BIES"))
 _SEGMENTS = ("B", "I", "E", "S")
 _TAG_SETS = [
-    TagSet(_TYPED, "BIO", "BIO"),
-    TagSet(_TYPED, "BIO", "IOB1"),
+    TagSet(TYPED_TAGS, "BIO", "BIO"),
+    TagSet(TYPED_TAGS, "BIO", "IOB1"),
     TagSet(_BIOES, "BIOES", "BILOU"),
     TagSet(_SEGMENTS, "BIOES", "BMES", into_characters=True),
 ]
@@ -51,29 +47,6 @@ _WORDS = [
     "U.S.A. 今天a好,b",
     "x" * 300 + " y",
 ]
-
-
-def tagger(directory, tag_set, head="softmax", **kept):
-    kept = {
-        **READING,
-        **ENCODER_FLAGS,
-        "head": head,
-        "document_context": False,
-        **kept,
-    }
-    chosen = None
-    if kept["feature_based"]:
-        chosen = ChosenLayers((0, "embeddings"), kept["combine"])
-        kept["layers"] = "0,embeddings"
-    task = TaggingTask(
-        CONFIG,
-        tag_set,
-        TaggingHead.of(head, kept["lstm_layers"], kept["lstm_size"]),
-        chosen,
-    )
-    write_model(directory, task.build_model(), kept)
-    tag_set.save(str(directory))
-    return directory
 
 
 @pytest.mark.parametrize("into_characters", [False, True])
@@ -156,7 +129,7 @@ def exported(tmp_path_factory):
 def test_tagger(exported):
     _, signatures, info = exported
     assert info["task"] == "tagging"
-    assert info["labels"] == list(_TYPED)
+    assert info["labels"] == list(TYPED_TAGS)
     assert (info["scheme"], info["file_scheme"]) == ("BIO", "IOB1")
     assert info["inputs"] == ["text"]
     # What it says of samples the export has compared with training.
@@ -198,27 +171,19 @@ def test_tags_of_rows(exported):
     wanted = signatures["token_ids"](
         **{name: tf.constant(v, tf.int32) for name, v in rows.items()}
     )
-    assert wanted["scores"].shape == (1, 3, len(_TYPED))
+    assert wanted["scores"].shape == (1, 3, len(TYPED_TAGS))
     padded = {
         name: np.pad(row, (0, (30 if "word" in name else 32) - len(row)))
         for name, (row,) in rows.items()
     }
-    example = tf.train.Example(
-        features=tf.train.Features(
-            feature={
-                name: tf.train.Feature(int64_list=tf.train.Int64List(value=v))
-                for name, v in padded.items()
-            }
-        )
-    ).SerializeToString()
-    said = signatures["examples"](examples=tf.constant([example]))
+    said = signatures["examples"](examples=tf.constant([record(**padded)]))
     np.testing.assert_allclose(
         said["scores"][:, :2], wanted["scores"][:, :2], atol=1e-5
     )
     ids = wanted["tag_ids"].numpy()
     np.testing.assert_array_equal(said["tag_ids"][:, :3], ids)
     # No sentence begins inside a chunk.
-    assert _TYPED[ids[0, 0]][0] in "OB"
+    assert TYPED_TAGS[ids[0, 0]][0] in "OB"
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,9 @@ from modeling.serving.app import Service, make_app
 from modeling.serving.batching import BatchOptions
 from modeling.serving.limits import Limits
 from modeling.serving.metrics import Metrics
-from modeling.serving.model import Model, Signature, Tensor
+from modeling.serving.model import Model
 from modeling.serving.repository import Repository
+from modeling.serving.signatures import Signature, Tensor
 
 STRINGS = Tensor("DT_STRING", (None,))
 

@@ -159,6 +159,7 @@ def test_an_answer_that_takes_too_long(server, gate):
         assert headers["Retry-After"] == "1"
         assert "No answer within 1 seconds" in json.loads(content)["error"]
         assert queue(server) == 0
+    wait_until(lambda: gate.batches)
     # Nobody waited for it any more.
     assert gate.batches == [["first"]]
 
@@ -235,17 +236,19 @@ def test_what_was_asked_is_answered_at_the_end(models_dir):
     with running(models_dir, lambda folder: gate.model()) as server:
         gate.open.clear()
         with ThreadPoolExecutor(4) as threads:
-            ask = [
-                threads.submit(server.post, _PREDICT, {"instances": ["a" * n]})
-                for n in range(1, 5)
-            ]
-            wait_until(lambda: gate.entered and queue(server) == 3)
+            asked = []
+            for n in range(1, 5):
+                message = {"instances": ["a" * n]}
+                asked.append(threads.submit(server.post, _PREDICT, message))
+                # The first is a batch alone; the others wait.
+                wait_until(lambda: gate.entered)
+            wait_until(lambda: queue(server) == 3)
             # The server ends while the answers are not there yet.
             threading.Timer(0.5, gate.open.set).start()
             stopping = threading.Thread(target=server.stop)
             stopping.start()
-            for n, asked in enumerate(ask, 1):
-                assert asked.result() == (200, {"predictions": [n]})
+            for n, answer in enumerate(asked, 1):
+                assert answer.result() == (200, {"predictions": [n]})
             stopping.join()
     with pytest.raises(ConnectionRefusedError):
         server.get("/healthz")

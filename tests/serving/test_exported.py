@@ -14,8 +14,8 @@ from modeling.errors import UserError
 from modeling.serving.client import Client, ServingError
 from modeling.serving.model import Model
 from modeling.serving.terminal import LineAnswerer
+from tests.export.models import answerer, classifier, export, record
 from tests.serving.servers import running, wait_until
-from tests.test_export_model import answerer, classifier, export
 
 _TEXTS = ["The cat, Café!", "", "今天，天气很好", "a " * 50, "dog"]
 _CONTEXT = "Later, the 𝒞afé in the town was closed."
@@ -85,7 +85,7 @@ def test_vectors_of_tokens_do_not_depend_on_strangers(server, models_dir):
         np.testing.assert_allclose(
             said["outputs"]["vectors"], [expected["vectors"]], atol=2e-5
         )
-    # Those of one request are padded to its longest.
+    # Columns are padded to the longest of the request.
     both = ask(["dog", "a dog"])[1]["outputs"]
     assert both["lengths"] == [3, 4]
     assert np.shape(both["vectors"]) == (2, 4, 16)
@@ -150,8 +150,7 @@ def test_token_ids(server):
     np.testing.assert_allclose(
         first["end_logits"], said["end_logits"], atol=1e-5
     )
-    # Padded to the longest of the request.
-    assert len(second["start_logits"]) == 4
+    assert len(second["start_logits"]) == 3
     status, said = server.post(path, rows([101, 99999, 102]))
     assert status == 400
     assert "99999 is not in [0, 2371)" in said["error"]
@@ -162,14 +161,9 @@ def test_examples(server):
     values = {"input_ids": [101, 5, 102], "input_mask": [1, 1, 1]}
     values = {n: v + [0] * 29 for n, v in values.items()}
     values["segment_ids"] = [0] * 32
-    features = {
-        name: tf.train.Feature(int64_list=tf.train.Int64List(value=value))
-        for name, value in values.items()
-    }
-    example = tf.train.Example(features=tf.train.Features(feature=features))
-    record = base64.b64encode(example.SerializeToString()).decode()
+    encoded = base64.b64encode(record(**values)).decode()
     path = "/v1/models/reviews:predict"
-    message = {"signature_name": "examples", "instances": [{"b64": record}]}
+    message = {"signature_name": "examples", "instances": [{"b64": encoded}]}
     (said,) = server.post(path, message)[1]["predictions"]
     (same,) = server.post(path, rows([101, 5, 102]))[1]["predictions"]
     np.testing.assert_allclose(
@@ -243,11 +237,21 @@ def test_a_real_version_is_taken_over_under_load(models_dir, tmp_path):
 
 def test_lines_of_a_terminal(models_dir):
     answer = LineAnswerer.open(str(models_dir), "answers")
-    said = json.loads(answer(f"What was closed?\t{_CONTEXT}"))
-    assert said["answer"] in _CONTEXT
+    said, share = answer(f"What was closed?\t{_CONTEXT}").split("\t")
+    expected = alone(
+        models_dir, "answers", question="What was closed?", context=_CONTEXT
+    )
+    assert said == expected["answer"].decode()
+    assert float(share) == pytest.approx(expected["score"], abs=1e-4)
     with pytest.raises(UserError, match="question <tab> context. Received: 1"):
         answer("What was closed?")
     with pytest.raises(UserError, match="--name must be one. Received: None"):
         LineAnswerer.open(str(models_dir))
-    alone = LineAnswerer.open(str(models_dir / "reviews"))
-    assert json.loads(alone("The cat"))["label"] in ("bad", "good", "neutral")
+    said, share = LineAnswerer.open(str(models_dir / "reviews"))("dog").split()
+    expected = alone(models_dir, "reviews", text="dog")
+    assert said == expected["label"].decode()
+    assert float(share) == pytest.approx(
+        expected["probabilities"].max(), abs=1e-4
+    )
+    said = json.loads(LineAnswerer.open(str(models_dir), "vectors")("dog"))
+    assert len(said) == 16

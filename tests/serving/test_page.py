@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from modeling.serving.model import Tensor
+from modeling.serving.signatures import Tensor
 from tests.serving.servers import running, string_model, version
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -39,10 +39,28 @@ def _topics(text):
 
 def _entities(text):
     return {
-        "entities": tf.constant([["PER", "PER", ""]] * len(text)),
-        "starts": tf.constant([[0, 8, 0]] * len(text)),
-        "ends": tf.constant([[3, 20, 0]] * len(text)),
-        "lengths": tf.constant([2] * len(text)),
+        "entity_types": tf.constant([["PER", "PER"]] * len(text)),
+        "entity_starts": tf.constant([[0, 8]] * len(text)),
+        "entity_ends": tf.constant([[3, 20]] * len(text)),
+        "entity_scores": tf.constant([[0.5, 0.25]] * len(text)),
+    }
+
+
+def _segments(text):
+    return {
+        "entity_types": tf.constant([["", ""]] * len(text)),
+        "entity_starts": tf.constant([[0, 2]] * len(text)),
+        "entity_ends": tf.constant([[2, 4]] * len(text)),
+        "entity_scores": tf.constant([[0.5, 0.25]] * len(text)),
+    }
+
+
+def _parts(text):
+    return {
+        "tags": tf.constant([["NN", "VB"]] * len(text)),
+        "word_starts": tf.constant([[0, 4]] * len(text)),
+        "word_ends": tf.constant([[3, 7]] * len(text)),
+        "probabilities": tf.constant([[0.5, 0.25]] * len(text)),
     }
 
 
@@ -62,6 +80,12 @@ def _column(dtype):
 
 _SHARES = Tensor(_FLOAT, (None, None))
 _SPANS = Tensor(_INT, (None, None))
+_ENTITIES = {
+    "entity_types": _STRINGS,
+    "entity_starts": _SPANS,
+    "entity_ends": _SPANS,
+    "entity_scores": _SHARES,
+}
 _MODELS = {
     "labels": string_model(
         _labels,
@@ -73,13 +97,15 @@ _MODELS = {
         {"labels": Tensor("DT_BOOL", (None, 3)), "probabilities": _SHARES},
         {"task": "multi_label", "labels": ["a", "b", "c"]},
     ),
-    "names": string_model(
-        _entities,
+    "names": string_model(_entities, _ENTITIES, {"task": "tagging"}),
+    "segments": string_model(_segments, _ENTITIES, {"task": "tagging"}),
+    "parts": string_model(
+        _parts,
         {
-            "entities": _STRINGS,
-            "starts": _SPANS,
-            "ends": _SPANS,
-            "lengths": _column(_INT),
+            "tags": _STRINGS,
+            "word_starts": _SPANS,
+            "word_ends": _SPANS,
+            "probabilities": _SHARES,
         },
         {"task": "tagging"},
     ),
@@ -151,7 +177,12 @@ def ask(page, server, model, **texts):
     page.select_option("#model", model)
     for name, text in texts.items():
         page.fill(f"textarea[name={name}]", text)
-    page.click("button")
+    return answer(page)
+
+
+def answer(page):
+    """Asks what was typed in."""
+    page.click("button[type=submit]")
     page.wait_for_selector("#raw:not([hidden])")
     return page.locator("#result")
 
@@ -181,6 +212,73 @@ def test_entities_in_their_text(page, server):
         "𝒜daPER met Bob <b>SmithPER</b>."
     )
 
+    titles = [mark.get_attribute("title") for mark in marks.all()]
+    assert titles == ["50.0 %", "25.0 %"]
+
+
+def test_words_of_characters(page, server):
+    result = ask(page, server, "segments", text="今天天气。")
+    assert result.locator("mark").all_inner_texts() == ["今天", "天气"]
+    assert result.locator("p").inner_text() == "今天天气。"
+
+
+def test_a_tag_above_every_word(page, server):
+    result = ask(page, server, "parts", text="𝒜da <b>.")
+    assert result.locator("rt").all_inner_texts() == ["NN", "VB"]
+    words = result.locator("ruby").evaluate_all(
+        "words => words.map(word => word.firstChild.data)"
+    )
+    assert words == ["𝒜da", "<b>"]
+    assert result.locator("p").evaluate("p => p.lastChild.data") == "."
+
+
+def test_exported_models(page, tagging_dir):
+    with running(tagging_dir) as server:
+        text = "Ann saw 𝒜da in the town."
+        result = ask(page, server, "entities", text=text)
+        message = {"instances": [text]}
+        path = "/v1/models/entities:predict"
+        (said,) = server.post(path, message)[1]["predictions"]
+        marks = result.locator("mark").evaluate_all(
+            "marks => marks.map(mark => mark.firstChild.data)"
+        )
+        assert marks == said["entity_texts"] != []
+        types = result.locator("mark small").all_inner_texts()
+        assert types == said["entity_types"]
+
+        page.select_option("#model", "choices")
+        page.fill("textarea[name=context]", "The cat sat.")
+        page.fill("textarea[name=question]", "What sat?")
+        choices = page.locator("li input")
+        assert choices.count() == 2
+        choices.nth(0).fill("A cat")
+        for number, choice in enumerate(["", "<b>dogs</b>", "no"], 2):
+            page.click("fieldset > button")
+            choices.nth(number).fill(choice)
+        page.locator("li").nth(1).get_by_text("Remove").click()
+        result = answer(page)
+        asked = ["A cat", "<b>dogs</b>", "no"]
+        message = {
+            "context": "The cat sat.",
+            "question": "What sat?",
+            "choices": asked,
+        }
+        path = "/v1/models/choices:predict"
+        (said,) = server.post(path, {"instances": [message]})[1]["predictions"]
+        shares = dict(zip(asked, said["probabilities"], strict=True))
+        names = sorted(asked, key=shares.get, reverse=True)
+        assert result.locator(".name").all_inner_texts() == names
+        assert result.locator(".given .name").all_inner_texts() == names[:1]
+        numbers = [f"{100 * shares[name]:.1f} %" for name in names]
+        assert result.locator(".number").all_inner_texts() == numbers
+
+        # A single one is refused, and the page says why.
+        page.locator("li").nth(0).get_by_text("Remove").click()
+        page.locator("li").nth(1).get_by_text("Remove").click()
+        page.click("button[type=submit]")
+        error = page.wait_for_selector(".error").inner_text()
+        assert "two or more strings" in error
+
 
 def test_an_answer_in_its_context(page, server):
     asked = {"question": "Who?", "context": _SENTENCE}
@@ -205,7 +303,7 @@ def test_what_is_wrong_is_shown(page, server):
     page.goto(server.url)
     page.select_option("#model", "labels")
     page.fill("textarea", "x" * 40_000)
-    page.click("button")
+    page.click("button[type=submit]")
     error = page.wait_for_selector(".error").inner_text()
     assert "32768 bytes. Received: 40000" in error
 

@@ -8,12 +8,13 @@ import pytest
 
 from modeling.errors import UserError
 from modeling.serving.limits import Limits, RequestRefused
-from modeling.serving.model import Model, Signature, Tensor
+from modeling.serving.model import Model
 from modeling.serving.rest import (
     answer_predict,
     describe_metadata,
     parse_predict,
 )
+from modeling.serving.signatures import Signature, Tensor
 
 _TEXT = Tensor("DT_STRING", (None,))
 _IDS = Tensor("DT_INT32", (None, None))
@@ -42,6 +43,15 @@ TWO = model(
         {"text": _TEXT, "text_b": _TEXT},
         {"label": _TEXT, "shares": _SHARES},
     ),
+)
+
+
+CHOICES = model(
+    serving_default=(
+        {"text": _TEXT, "choices": Tensor("DT_STRING", (None, None))},
+        {"choice": Tensor("DT_INT32", (None,))},
+    ),
+    token_ids=({"ids": Tensor("DT_INT32", (None, None, None))}, {}),
 )
 
 
@@ -138,6 +148,53 @@ def test_what_is_wrong_is_told(message, status, reason):
     assert error.value.status == status
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"instances": [{"text": "a", "choices": ["é", "", "b"]}]},
+        {"inputs": {"text": ["a"], "choices": [["é", "", {"b64": "Yg=="}]]}},
+    ],
+)
+def test_choices(message):
+    assert rows(message, CHOICES) == [(b"a", ["é".encode(), b"", b"b"])]
+
+
+@pytest.mark.parametrize(
+    ("choices", "status", "reason"),
+    [
+        ("a", 400, r"choices\[0\] must be a list of two or more strings"),
+        ({"b64": "Yg=="}, 400, "two or more"),
+        ([], 400, "two or more"),
+        (["a"], 400, "two or more"),
+        (["a", "", ""], 400, "two or more strings that are not empty"),
+        (["a", 1], 400, r"choices\[0\]\[1\] must be a string"),
+        (["a", ["b"]], 400, r"choices\[0\]\[1\] must be a string"),
+        (["a", "b" * 11], 413, r"choices\[0\]\[1\] may have 10 bytes"),
+        (["a", "b", "c", "d"], 413, "3 texts. Received: 4"),
+    ],
+)
+def test_wrong_choices(choices, status, reason):
+    message = {"instances": [{"text": "a", "choices": choices}]}
+    with pytest.raises(RequestRefused, match=reason) as error:
+        parse_predict(message, CHOICES, _LIMITS)
+    assert error.value.status == status
+
+
+@pytest.mark.parametrize(
+    ("ids", "reason"),
+    [
+        ([[1] * 5, [1] * 5], "4 tokens. Received: 5"),
+        ([[1]] * 4, "3 texts. Received: 4"),
+    ],
+)
+def test_too_many_tokens_or_choices(ids, reason):
+    message = {"signature_name": "token_ids", "instances": [ids]}
+    with pytest.raises(RequestRefused, match=reason):
+        parse_predict(message, CHOICES, _LIMITS)
+    message["instances"] = [[[1] * 4] * 3]
+    assert rows(message, CHOICES) == [([[1] * 4] * 3,)]
+
+
 def test_columns_are_equally_many():
     message = {"inputs": {"text": ["a"], "text_b": ["a", "b"]}}
     with pytest.raises(RequestRefused, match="differ in how many"):
@@ -175,28 +232,34 @@ def test_bytes_that_are_no_text():
     assert base64.b64decode(said["label"]["b64"]) == b"\xff"
 
 
-def test_shorter_rows_are_padded():
+def test_shorter_rows_are_padded_in_columns_alone():
     spans = model(
         serving_default=(
             {"text": _TEXT},
             {
-                "names": Tensor("DT_STRING", (None, None)),
-                "starts": Tensor("DT_INT32", (None, None)),
+                "tags": Tensor("DT_STRING", (None, None)),
+                "word_starts": Tensor("DT_INT32", (None, None)),
             },
         )
     )
     answers = [
         {
-            "names": np.array([b"a", b"b"], object),
-            "starts": np.array([4, 9], np.int32),
+            "tags": np.array([b"a", b"b"], object),
+            "word_starts": np.array([4, 9], np.int32),
         },
-        {"names": np.array([], object), "starts": np.array([], np.int32)},
+        {"tags": np.array([], object), "word_starts": np.array([], np.int32)},
     ]
     assert answered({"inputs": ["x", "y"]}, spans, answers) == {
         "outputs": {
-            "names": [["a", "b"], ["", ""]],
-            "starts": [[4, 9], [0, 0]],
+            "tags": [["a", "b"], ["", ""]],
+            "word_starts": [[4, 9], [-1, -1]],
         }
+    }
+    assert answered({"instances": ["x", "y"]}, spans, answers) == {
+        "predictions": [
+            {"tags": ["a", "b"], "word_starts": [4, 9]},
+            {"tags": [], "word_starts": []},
+        ]
     }
 
 

@@ -48,28 +48,32 @@ function bar(name, share, given) {
   return make("div", row, given ? "bar given" : "bar");
 }
 
-function showLabels(said, model) {
-  const shares = said.probabilities.map((share, i) => ({
-    name: model.labels[i] ?? String(i),
-    share,
-    given: said.labels ? said.labels[i] : model.labels[i] === said.label,
-  }));
-  shares.sort((a, b) => b.share - a.share);
-  return shares.map((s) => bar(s.name, s.share, s.given));
+// A bar for each name, the likeliest first.
+function bars(names, shares, isGiven) {
+  const rows = shares.map((share, i) => ({ share, i }));
+  rows.sort((a, b) => b.share - a.share);
+  return rows.map(({ share, i }) => bar(names[i], share, isGiven(i)));
 }
 
-// The text with its spans marked. They count code points, as Python does;
+function showLabels(said, model) {
+  return bars(model.labels, said.probabilities, (i) =>
+    said.labels ? said.labels[i] : model.labels[i] === said.label,
+  );
+}
+
+function showChoices(said, model, texts) {
+  return bars(texts.choices, said.probabilities, (i) => i === said.choice);
+}
+
+// The text with its spans as elements. They count code points, as Python does;
 // JavaScript's strings count UTF-16 units.
-function marked(text, spans) {
+function marked(text, spans, mark = (inside) => make("mark", inside)) {
   const characters = Array.from(text);
   const parts = [];
   let end = 0;
-  for (const span of [...spans].sort((a, b) => a.start - b.start)) {
-    if (span.start < end) continue;
+  for (const span of spans) {
     parts.push(characters.slice(end, span.start).join(""));
-    const inside = [characters.slice(span.start, span.end).join("")];
-    if (span.label) inside.push(make("small", span.label));
-    parts.push(make("mark", inside));
+    parts.push(mark(characters.slice(span.start, span.end).join(""), span));
     end = span.end;
   }
   parts.push(characters.slice(end).join(""));
@@ -85,13 +89,40 @@ function showAnswer(said, model, texts) {
   return [make("p", answer), marked(texts.context, spans)];
 }
 
-function showEntities(said, model, texts) {
-  const spans = said.entities.slice(0, said.lengths).map((label, i) => ({
-    label,
-    start: said.starts[i],
-    end: said.ends[i],
+function showTags(said, model, texts) {
+  return [said.entity_types ? entities(said, texts) : words(said, texts)];
+}
+
+function entities(said, texts) {
+  const spans = said.entity_types.map((type, i) => ({
+    type,
+    share: said.entity_scores[i],
+    start: said.entity_starts[i],
+    end: said.entity_ends[i],
   }));
-  return [marked(texts.text, spans)];
+  return marked(texts.text, spans, (inside, { type, share }) => {
+    // Words that are only divided have no types.
+    const element = make("mark", type ? [inside, make("small", type)] : inside);
+    element.title = percent(share);
+    return element;
+  });
+}
+
+// Every word with its tag above it.
+function words(said, texts) {
+  const spans = said.tags.map((tag, i) => ({
+    tag,
+    share: said.probabilities[i],
+    start: said.word_starts[i],
+    end: said.word_ends[i],
+  }));
+  const paragraph = marked(texts.text, spans, (inside, { tag, share }) => {
+    const element = make("ruby", [inside, make("rt", tag)]);
+    element.title = percent(share);
+    return element;
+  });
+  paragraph.classList.add("tagged");
+  return paragraph;
 }
 
 function showScore(said) {
@@ -110,25 +141,61 @@ const SHOWN = {
   multi_label: showLabels,
   question_answering: showAnswer,
   regression: showScore,
-  tagging: showEntities,
+  tagging: showTags,
+  multiple_choice: showChoices,
   embedding: showVectors,
   features: showVectors,
 };
 
 let models = [];
+let fields = [];
 
 const chosen = () => models.find((model) => model.name === find("model").value);
+
+// Fields are an element and the value that is typed into it.
+function textField(name) {
+  const field = make("textarea");
+  field.name = name;
+  field.rows = name === "context" ? 8 : 2;
+  const element = make("label", [name.replace("_", " "), field]);
+  return { name, element, value: () => field.value };
+}
+
+// As many texts as one likes; empty ones do not count.
+function listField(name) {
+  const list = make("ol");
+  const add = () => {
+    const field = make("input");
+    field.setAttribute("aria-label", name);
+    const item = make("li", [field, button("Remove", () => item.remove())]);
+    list.append(item);
+    return field;
+  };
+  add();
+  add();
+  const more = button("Add", () => add().focus());
+  const element = make("fieldset", [make("legend", name), list, more]);
+  const value = () =>
+    [...list.querySelectorAll("input")]
+      .map((field) => field.value)
+      .filter((text) => text);
+  return { name, element, value };
+}
+
+function button(name, act) {
+  const element = make("button", name);
+  element.type = "button";
+  element.addEventListener("click", act);
+  return element;
+}
 
 function showInputs() {
   const { task, inputs = ["text"], version } = chosen();
   find("about").textContent = `${task ?? "unknown task"}, version ${version}`;
-  const fields = inputs.map((name) => {
-    const field = make("textarea");
-    field.name = name;
-    field.rows = name === "context" ? 8 : 2;
-    return make("label", [name.replace("_", " "), field]);
-  });
-  find("inputs").replaceChildren(...fields);
+  fields = inputs.map((name) =>
+    name === "choices" ? listField(name) : textField(name),
+  );
+  find("inputs").replaceChildren(...fields.map((field) => field.element));
   find("result").replaceChildren();
   find("raw").hidden = true;
 }
@@ -141,10 +208,7 @@ async function submit(event) {
   event.preventDefault();
   const model = chosen();
   const texts = Object.fromEntries(
-    [...find("inputs").querySelectorAll("textarea")].map((field) => [
-      field.name,
-      field.value,
-    ]),
+    fields.map(({ name, value }) => [name, value()]),
   );
   const began = performance.now();
   find("took").textContent = "…";
