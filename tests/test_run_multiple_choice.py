@@ -4,35 +4,26 @@ import csv
 import io
 import json
 import random
-import subprocess
 import sys
 
 import numpy as np
 import pytest
-from absl import flags, logging
+from absl import flags
 from absl.testing import flagsaver
 
-from tests.conftest import ROOT
-from tests.scripts import load_script, results_of, weights_of
+from tests.scripts import (
+    caller,
+    load_script,
+    results_of,
+    run_script,
+    weights_of,
+    write_tiny_model,
+)
 
 _GOOD = ("good", "great", "fine", "nice", "happy")
 _BAD = ("bad", "awful", "poor", "sad", "ugly")
 _OTHER = ("the", "a", "film", "it", "was", "very", "and", "of")
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "how", "?")
-_SIZES = {
-    "hidden_size": 16,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 32,
-    "max_position_embeddings": 64,
-    "type_vocab_size": 2,
-    "initializer_range": 0.1,
-}
-
-
-@pytest.fixture(autouse=True)
-def _tell_everything():
-    logging.set_verbosity(logging.INFO)
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +31,7 @@ def model_dir(tmp_path_factory):
     """A config of a tiny model, with a vocabulary of whole words."""
     directory = tmp_path_factory.mktemp("tiny")
     words = [*_SPECIAL, *_GOOD, *_BAD, *_OTHER]
-    (directory / "vocab.txt").write_text("\n".join(words) + "\n")
-    config = {**_SIZES, "vocab_size": len(words)}
-    (directory / "bert_config.json").write_text(json.dumps(config))
-    return directory
+    return write_tiny_model(directory, words)
 
 
 def text(rng, words=()):
@@ -90,25 +78,15 @@ def data_dir(tmp_path_factory):
 
 @pytest.fixture
 def call(model_dir, data_dir, tmp_path):
-    """Calls the script with a small run's flags and those given."""
-
-    def call(**values):
-        defaults = {
-            "data_dir": str(data_dir),
-            "output_dir": str(tmp_path / "out"),
-            "max_seq_length": 20,
-            "learning_rate": 5e-3,
-            "train_batch_size": 16,
-        }
-        if values.get("do_train") or values.get("dry_run"):
-            defaults["bert_config_file"] = str(model_dir / "bert_config.json")
-            defaults["vocab_file"] = str(model_dir / "vocab.txt")
-        script = load_script("run_multiple_choice")
-        with flagsaver.flagsaver(**{**defaults, **values}):
-            script.main([])
-        return tmp_path / "out"
-
-    return call
+    return caller(
+        "run_multiple_choice",
+        model_dir,
+        tmp_path / "out",
+        data_dir=str(data_dir),
+        max_seq_length=20,
+        learning_rate=5e-3,
+        train_batch_size=16,
+    )
 
 
 def read(path):
@@ -337,17 +315,11 @@ def test_users_mistakes_are_told(
 
 
 def test_mistakes_end_with_status_1_and_no_traceback(tmp_path):
-    result = subprocess.run(
-        [
-            sys.executable,
-            str(ROOT / "run_multiple_choice.py"),
-            f"--output_dir={tmp_path}",
-            "--data_dir=/nowhere",
-            "--do_train",
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
+    result = run_script(
+        "run_multiple_choice",
+        f"--output_dir={tmp_path}",
+        "--data_dir=/nowhere",
+        "--do_train",
     )
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1].startswith("error: There is no dir")

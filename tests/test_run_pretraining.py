@@ -6,7 +6,6 @@ import random
 import signal
 import socket
 import subprocess
-import sys
 import time
 
 import numpy as np
@@ -14,7 +13,7 @@ import pytest
 from absl import flags, logging
 from absl.testing import flagsaver
 
-from modeling.checkpoints import open_checkpoint
+from tests import scripts
 from tests.conftest import ROOT
 from tests.scripts import load_script
 
@@ -59,19 +58,12 @@ def run_main(**values):
         script.main([])
 
 
-def run_script(*arguments, start=subprocess.run, **options):
-    if start is subprocess.run:
-        options = {"capture_output": True, "check": False, **options}
-    return start(
-        [sys.executable, str(ROOT / "run_pretraining.py"), *arguments],
-        text=True,
-        **options,
-    )
+def run_script(*arguments, **options):
+    return scripts.run_script("run_pretraining", *arguments, **options)
 
 
 def weights_of(directory):
-    reader = open_checkpoint(str(directory / "bert_model.ckpt"))
-    return {name: reader.read(name) for name in reader.shapes}
+    return scripts.weights_of(directory / "bert_model.ckpt")
 
 
 def results_of(directory):

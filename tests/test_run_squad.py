@@ -4,12 +4,11 @@ import io
 import json
 import os
 import random
-import subprocess
 import sys
 
 import numpy as np
 import pytest
-from absl import flags, logging
+from absl import flags
 from absl.testing import flagsaver
 
 from modeling.checkpoints.google import write_google_checkpoint
@@ -22,27 +21,19 @@ from modeling.tasks.squad import (
     read_paragraphs,
 )
 from modeling.tokenization import load_tokenizer
-from tests.conftest import ROOT
-from tests.scripts import load_script, results_of, weights_of
+from tests.scripts import (
+    caller,
+    load_script,
+    results_of,
+    run_script,
+    weights_of,
+    write_tiny_model,
+)
 
 _NAMES = ("ann", "bob", "eve", "kim")
 _OTHER = ("the", "a", "cat", "saw", "it", "was", "very", "and", "of", "house")
 _CHINESE = "小猫看见了房子和河"
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "who", "?", "谁")
-_SIZES = {
-    "hidden_size": 16,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 32,
-    "max_position_embeddings": 64,
-    "type_vocab_size": 2,
-    "initializer_range": 0.1,
-}
-
-
-@pytest.fixture(autouse=True)
-def _tell_everything():
-    logging.set_verbosity(logging.INFO)
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +41,7 @@ def model_dir(tmp_path_factory):
     """A config of a tiny model, with a vocabulary of whole words."""
     directory = tmp_path_factory.mktemp("tiny")
     words = [*_SPECIAL, *_NAMES, *_OTHER, *_CHINESE, *"甲乙丙丁"]
-    (directory / "vocab.txt").write_text("\n".join(words) + "\n")
-    config = {**_SIZES, "vocab_size": len(words)}
-    (directory / "bert_config.json").write_text(json.dumps(config))
-    return directory
+    return write_tiny_model(directory, words)
 
 
 def paragraph(rng, key, kind):
@@ -90,27 +78,17 @@ def write_data(path, count, seed, kind="version 1"):
 
 @pytest.fixture
 def call(model_dir, tmp_path):
-    """Calls the script with a small run's flags and those given."""
-
-    def call(**values):
-        defaults = {
-            "output_dir": str(tmp_path / "out"),
-            # Contexts of two windows.
-            "max_seq_length": 20,
-            "doc_stride": 8,
-            "max_query_length": 4,
-            "learning_rate": 1e-2,
-            "train_batch_size": 16,
-        }
-        if values.get("do_train") or values.get("dry_run"):
-            defaults["bert_config_file"] = str(model_dir / "bert_config.json")
-            defaults["vocab_file"] = str(model_dir / "vocab.txt")
-        script = load_script("run_squad")
-        with flagsaver.flagsaver(**{**defaults, **values}):
-            script.main([])
-        return tmp_path / "out"
-
-    return call
+    return caller(
+        "run_squad",
+        model_dir,
+        tmp_path / "out",
+        # Contexts of two windows.
+        max_seq_length=20,
+        doc_stride=8,
+        max_query_length=4,
+        learning_rate=1e-2,
+        train_batch_size=16,
+    )
 
 
 def read(path):
@@ -462,16 +440,10 @@ def test_users_mistakes_are_told(values, message, call, tmp_path, monkeypatch):
 
 
 def test_mistakes_end_with_status_1_and_no_traceback(tmp_path):
-    result = subprocess.run(
-        [
-            sys.executable,
-            str(ROOT / "run_squad.py"),
-            f"--output_dir={tmp_path}",
-            "--do_predict",
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
+    result = run_script(
+        "run_squad",
+        f"--output_dir={tmp_path}",
+        "--do_predict",
     )
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1].startswith("error: --do_predict")

@@ -6,37 +6,28 @@ import json
 import os
 import random
 import shutil
-import subprocess
 import sys
 
 import numpy as np
 import pytest
-from absl import flags, logging
+from absl import flags
 from absl.testing import flagsaver
 
 from modeling.tasks.tagging import evaluate
-from tests.conftest import ROOT
-from tests.scripts import load_script, results_of, weights_of
+from tests.scripts import (
+    caller,
+    load_script,
+    results_of,
+    run_script,
+    weights_of,
+    write_tiny_model,
+)
 
 _FIRST, _LAST = ("ann", "bob", "eve", "kim"), ("smith", "jones", "lee")
 _PLACES = ("paris", "rome", "oslo")
 _OTHER = ("the", "a", "cat", "saw", "it", "was", "very", "and", "of", "house")
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _CHINESE = "小猫看见了房子和河", "赵钱孙", "北上广", "京海"
-_SIZES = {
-    "hidden_size": 16,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 32,
-    "max_position_embeddings": 64,
-    "type_vocab_size": 2,
-    "initializer_range": 0.1,
-}
-
-
-@pytest.fixture(autouse=True)
-def _tell_everything():
-    logging.set_verbosity(logging.INFO)
 
 
 @pytest.fixture(scope="session")
@@ -44,10 +35,7 @@ def model_dir(tmp_path_factory):
     """A config of a tiny model, with a vocabulary of whole words."""
     directory = tmp_path_factory.mktemp("tiny")
     words = [*_SPECIAL, *_FIRST, *_LAST, *_PLACES, *_OTHER, *"".join(_CHINESE)]
-    (directory / "vocab.txt").write_text("\n".join(words) + "\n")
-    config = {**_SIZES, "vocab_size": len(words)}
-    (directory / "bert_config.json").write_text(json.dumps(config))
-    return directory
+    return write_tiny_model(directory, words)
 
 
 def sentences(count, seed):
@@ -92,27 +80,15 @@ def data_dir(tmp_path_factory):
 
 @pytest.fixture
 def call(model_dir, data_dir, tmp_path):
-    """Calls the script with a small run's flags and those given."""
-
-    def call(**values):
-        defaults = {
-            "data_dir": str(data_dir),
-            "output_dir": str(tmp_path / "out"),
-            "max_seq_length": 24,
-            "learning_rate": 5e-3,
-            "train_batch_size": 16,
-        }
-        if values.get("do_train") or values.get("dry_run"):
-            defaults["bert_config_file"] = str(model_dir / "bert_config.json")
-            defaults["vocab_file"] = str(model_dir / "vocab.txt")
-        else:
-            del defaults["max_seq_length"]
-        script = load_script("run_tagger")
-        with flagsaver.flagsaver(**{**defaults, **values}):
-            script.main([])
-        return tmp_path / "out"
-
-    return call
+    return caller(
+        "run_tagger",
+        model_dir,
+        tmp_path / "out",
+        {"max_seq_length": 24},
+        data_dir=str(data_dir),
+        learning_rate=5e-3,
+        train_batch_size=16,
+    )
 
 
 def read(path):
@@ -222,6 +198,7 @@ def test_any_number_of_sentences_from_standard_input(trained, tmp_path):
     lines = [" ".join(words) for words in [*(w for w, _ in data), long]]
     text = "\n".join(lines) + "\n"
     result = run_script(
+        "run_tagger",
         f"--output_dir={trained}",
         f"--prediction_dir={tmp_path / 'piped'}",
         "--do_predict",
@@ -550,18 +527,10 @@ def test_bad_files_are_told_with_their_lines(content, message, call, tmp_path):
     assert not list(tmp_path.glob("out/bert*"))
 
 
-def run_script(*arguments, **options):
-    return subprocess.run(
-        [sys.executable, str(ROOT / "run_tagger.py"), *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        **options,
-    )
-
-
 def test_mistakes_end_with_status_1_and_no_traceback(tmp_path):
-    result = run_script(f"--output_dir={tmp_path}", "--do_predict")
+    result = run_script(
+        "run_tagger", f"--output_dir={tmp_path}", "--do_predict"
+    )
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1].startswith("error: ")
     assert "Traceback" not in result.stderr

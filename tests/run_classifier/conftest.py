@@ -1,24 +1,11 @@
 """A tiny model, data that it learns, and calls of the script."""
 
-import json
-
 import pytest
 from absl import logging
 from absl.testing import flagsaver
 
 from tests.run_classifier.runs import BAD, GOOD, OTHER, sentences
-from tests.scripts import load_script
-
-_TINY = {
-    "vocab_size": 2371,
-    "hidden_size": 16,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 32,
-    "max_position_embeddings": 64,
-    "type_vocab_size": 2,
-    "initializer_range": 0.1,
-}
+from tests.scripts import load_script, write_tiny_model
 
 
 @pytest.fixture(autouse=True)
@@ -32,10 +19,7 @@ def model_dir(tmp_path_factory):
     directory = tmp_path_factory.mktemp("tiny")
     words = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
     words = [*words, *GOOD, *BAD, *OTHER]
-    (directory / "vocab.txt").write_text("\n".join(words) + "\n")
-    config = {**_TINY, "vocab_size": len(words)}
-    (directory / "bert_config.json").write_text(json.dumps(config))
-    return directory
+    return write_tiny_model(directory, words)
 
 
 @pytest.fixture(scope="session")

@@ -2,18 +2,11 @@
 
 import json
 import random
-import subprocess
-import sys
 
-from modeling.checkpoints import open_checkpoint
-from tests.conftest import ROOT
+from tests import scripts
 
 GOOD = ("good", "great", "fine", "nice", "happy")
-
-
 BAD = ("bad", "awful", "poor", "sad", "ugly")
-
-
 OTHER = ("the", "a", "film", "it", "was", "very", "and", "of")
 
 
@@ -28,18 +21,12 @@ def sentences(count, seed):
         yield " ".join(words), good
 
 
-def results_of(directory):
-    lines = (directory / "eval_results.txt").read_text().splitlines()
-    return {k: float(v) for k, v in (line.split(" = ") for line in lines)}
-
-
 def report_of(directory):
     return json.loads((directory / "eval_results.json").read_text())
 
 
 def weights_of(directory, name="bert_model.ckpt"):
-    reader = open_checkpoint(str(directory / name))
-    return {name: reader.read(name) for name in reader.shapes}
+    return scripts.weights_of(directory / name)
 
 
 def events_of(directory, event):
@@ -52,11 +39,5 @@ def rows_of(path):
     return [line.split("\t") for line in path.read_text().splitlines()]
 
 
-def run_script(*arguments, start=subprocess.run, **options):
-    if start is subprocess.run:
-        options = {"capture_output": True, "check": False, **options}
-    return start(
-        [sys.executable, str(ROOT / "run_classifier.py"), *arguments],
-        text=True,
-        **options,
-    )
+def run_script(*arguments, **options):
+    return scripts.run_script("run_classifier", *arguments, **options)

@@ -3,7 +3,8 @@
 import pytest
 
 from modeling.tasks.classification import DATA_SET_NAMES, find_data_set
-from tests.run_classifier.runs import report_of, results_of, rows_of
+from tests.run_classifier.runs import report_of, rows_of
+from tests.scripts import results_of
 from tests.tasks.classification.test_data_sets import LAYOUTS
 
 # Of each data set, the files for GLUE's server and the id of their row.

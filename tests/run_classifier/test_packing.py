@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.run_classifier.runs import report_of, results_of, rows_of
+from tests.run_classifier.runs import report_of, rows_of
+from tests.scripts import results_of
 
 
 def test_packed_and_other_batches_give_the_same(run, tmp_path):

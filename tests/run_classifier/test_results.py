@@ -12,12 +12,11 @@ from modeling.tasks.classification import DataProcessor, InputExample
 from tests.run_classifier.runs import (
     events_of,
     report_of,
-    results_of,
     rows_of,
     sentences,
     weights_of,
 )
-from tests.scripts import load_script
+from tests.scripts import load_script, results_of
 
 
 def test_flags_and_defaults_of_the_original():
