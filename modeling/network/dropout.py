@@ -41,18 +41,37 @@ class Dropout(keras.layers.Layer):
 
     def call(self, x: Tensor, seed: Seed | None = None) -> Tensor:
         """Drops out `x` where a seed is given, else returns it unchanged."""
-        if seed is None or not self.rate:
+        seed = self.mask_seed(seed)
+        if seed is None:
             return x
+        return drop(x, _random_levels(ops.shape(x), seed), self.rate)
+
+    def mask_seed(self, seed: Seed | None) -> Tensor | None:
+        """The seed of this place's mask, uint32 [2]; None: no dropout."""
+        if seed is None or not self.rate:
+            return None
         # Steps may count up by one: the second number is spread so that no
         # (step, site) meets another's.
         seed = ops.cast(ops.convert_to_tensor(seed), "uint32")
-        seed = ops.stack([seed[0], seed[1] * _MAX_SITES + self.site])
-        threshold = round(self.rate * _LEVELS)
-        keep = _levels(ops.shape(x), seed) >= threshold
-        return ops.where(keep, x * (_LEVELS / (_LEVELS - threshold)), 0.0)
+        return ops.stack([seed[0], seed[1] * _MAX_SITES + self.site])
 
 
-def _levels(shape: Sequence[Any], seed: Tensor) -> Tensor:
+def drop(x: Tensor, levels: Tensor, rate: float) -> Tensor:
+    """Zeroes `x` where random integers are low, and scales the rest.
+
+    It is its own gradient.
+
+    Args:
+      x: any shape.
+      levels: integers of that shape, below `_LEVELS`.
+      rate: share of zeroes.
+    """
+    threshold = round(rate * _LEVELS)
+    scaled = x * (_LEVELS / (_LEVELS - threshold))
+    return ops.where(levels >= threshold, scaled, 0.0)
+
+
+def _random_levels(shape: Sequence[Any], seed: Tensor) -> Tensor:
     """Random integers below `_LEVELS`, in a shape.
 
     On CPUs, drawing them two by two is faster than the floats that

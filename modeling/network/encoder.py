@@ -49,6 +49,9 @@ class BertModel(ConfiguredModel):
       recompute: whether gradients compute what is inside a block again
         instead of keeping it: less memory, a third more arithmetic, the same
         numbers.
+      fuse: whether a block's element-wise arithmetic is compiled to a few
+        passes over memory. For CPUs and batches of one shape; the numbers
+        differ by rounding.
       name: first part of every variable path.
       dtype: a Keras dtype policy, such as "mixed_bfloat16".
 
@@ -66,6 +69,7 @@ class BertModel(ConfiguredModel):
         config: BertConfig | Mapping[str, Any],
         use_one_hot_embeddings: bool = False,
         recompute: bool = False,
+        fuse: bool = False,
         name: str = "bert",
         dtype: Any = None,
         **kwargs: Any,
@@ -75,6 +79,7 @@ class BertModel(ConfiguredModel):
             options={
                 "use_one_hot_embeddings": use_one_hot_embeddings,
                 "recompute": recompute,
+                "fuse": fuse,
             },
             name=name,
             dtype=dtype,
@@ -84,7 +89,7 @@ class BertModel(ConfiguredModel):
         self.embeddings = Embeddings(
             self.config, 0, use_one_hot_embeddings, dtype=policy
         )
-        self.encoder = Encoder(self.config, 1, recompute, dtype=policy)
+        self.encoder = Encoder(self.config, 1, recompute, fuse, dtype=policy)
         self.pooler = Pooler(self.config, dtype=policy)
         self.seed_generator = keras.random.SeedGenerator()
         self.build()

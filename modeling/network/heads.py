@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -75,11 +76,28 @@ class MaskedLMHead(keras.layers.Layer):
             gather_positions(sequence_output, positions)
         )
         table = ops.cast(embedding_table, self.compute_dtype)
-        logits = ops.matmul(transformed, ops.transpose(table))
+        logits = _scores(transformed, table)
         logits = ops.cast(logits, self.variable_dtype) + self.output_bias
         return ops.reshape(
             logits, (-1, ops.shape(positions)[1], self.config.vocab_size)
         )
+
+
+@ops.custom_gradient
+def _scores(x: Tensor, table: Tensor) -> tuple[Tensor, Callable]:
+    """[B * P, D], [V, D] -> [B * P, V], the product with each row.
+
+    Derived by itself, the table's gradient would come as [D, V], and be
+    transposed: a pass over the largest of all gradients.
+    """
+
+    def gradient(*args: Tensor, upstream: Tensor | None = None) -> Any:
+        # Back ends differ in how they call it.
+        upstream = args[0] if upstream is None else upstream
+        of_table = ops.matmul(ops.transpose(upstream), x)
+        return ops.matmul(upstream, table), of_table
+
+    return ops.matmul(x, ops.transpose(table)), gradient
 
 
 class ClassificationHead(keras.layers.Layer):

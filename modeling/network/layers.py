@@ -18,8 +18,13 @@ import keras
 from keras import ops
 
 from modeling.config import BertConfig
-from modeling.network.activations import activation
+from modeling.network.activations import activation, value_and_slope
 from modeling.network.dropout import Dropout, Seed
+from modeling.network.fused import (
+    activated,
+    dropped_softmax,
+    normalized_sum,
+)
 from modeling.network.recompute import recomputed
 
 Tensor = Any
@@ -117,9 +122,12 @@ class SelfAttention(keras.layers.Layer):
     `attention_layer`).
     """
 
-    def __init__(self, config: BertConfig, site: int, **kwargs: Any) -> None:
+    def __init__(
+        self, config: BertConfig, site: int, fuse: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(name="self", **kwargs)
         self.config = config
+        self.fuse = fuse
         policy = self.dtype_policy
         self.query, self.key, self.value = (
             dense(config, config.hidden_size, name, policy)
@@ -156,11 +164,18 @@ class SelfAttention(keras.layers.Layer):
         # [B, N, F, T]; scaled before the product, which float16 may not hold.
         query = query * self.config.head_size**-0.5
         scores = ops.matmul(query, ops.swapaxes(key, -1, -2))
-        scores = ops.cast(scores, "float32") + ops.cast(bias, "float32")
-        probs = ops.cast(ops.softmax(scores, axis=-1), self.compute_dtype)
+        if self.fuse:
+            mask_seed = self.dropout.mask_seed(seed)
+            dropped, probs = dropped_softmax(
+                scores, bias, self.dropout.rate, mask_seed
+            )
+        else:
+            scores = ops.cast(scores, "float32") + ops.cast(bias, "float32")
+            probs = ops.cast(ops.softmax(scores, axis=-1), self.compute_dtype)
+            dropped = self.dropout(probs, seed=seed)
 
         # [B, N, F, H] -> [B, F, N, H] -> [B * F, D]
-        context = ops.matmul(self.dropout(probs, seed=seed), value)
+        context = ops.matmul(dropped, value)
         context = ops.transpose(context, (0, 2, 1, 3))
         return ops.reshape(context, (-1, self.config.hidden_size)), probs
 
@@ -175,10 +190,16 @@ class AddAndNorm(keras.layers.Layer):
     """Projection, dropout, residual and LayerNorm: the end of a sublayer."""
 
     def __init__(
-        self, config: BertConfig, input_size: int, site: int, **kwargs: Any
+        self,
+        config: BertConfig,
+        input_size: int,
+        site: int,
+        fuse: bool = False,
+        **kwargs: Any,
     ) -> None:
         super().__init__(name="output", **kwargs)
         self.config = config
+        self.fuse = fuse
         self.input_size = input_size
         policy = self.dtype_policy
         self.dense = dense(config, config.hidden_size, "dense", policy)
@@ -194,18 +215,30 @@ class AddAndNorm(keras.layers.Layer):
         self, x: Tensor, residual: Tensor, seed: Seed | None = None
     ) -> Tensor:
         """[B * F, input_size] and the residual [B * F, D] -> [B * F, D]."""
-        return self.norm(self.dropout(self.dense(x), seed=seed) + residual)
+        if not self.fuse:
+            x = self.dropout(self.dense(x), seed=seed)
+            return self.norm(x + residual)
+        return normalized_sum(
+            ops.matmul(x, self.dense.kernel),
+            self.dense.bias,
+            residual,
+            self.norm,
+            self.dropout.rate,
+            self.dropout.mask_seed(seed),
+        )
 
 
 class Attention(keras.layers.Layer):
     """Self-attention and the end of its sublayer."""
 
-    def __init__(self, config: BertConfig, site: int, **kwargs: Any) -> None:
+    def __init__(
+        self, config: BertConfig, site: int, fuse: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(name="attention", **kwargs)
         policy = self.dtype_policy
-        self.attend = SelfAttention(config, site, dtype=policy)
+        self.attend = SelfAttention(config, site, fuse, dtype=policy)
         self.finish = AddAndNorm(
-            config, config.hidden_size, site + 1, dtype=policy
+            config, config.hidden_size, site + 1, fuse, dtype=policy
         )
 
     def build(self, input_shape: Any = None) -> None:
@@ -223,9 +256,12 @@ class Attention(keras.layers.Layer):
 class Intermediate(keras.layers.Layer):
     """The widening half of the feed-forward sublayer: [B*F, D] -> [B*F, I]."""
 
-    def __init__(self, config: BertConfig, **kwargs: Any) -> None:
+    def __init__(
+        self, config: BertConfig, fuse: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(name="intermediate", **kwargs)
         self.config = config
+        self.slope = value_and_slope(config.hidden_act) if fuse else None
         self.dense = dense(
             config,
             config.intermediate_size,
@@ -239,7 +275,10 @@ class Intermediate(keras.layers.Layer):
         self.built = True
 
     def call(self, hidden: Tensor) -> Tensor:
-        return self.dense(hidden)
+        if self.slope is None:
+            return self.dense(hidden)
+        x = ops.matmul(hidden, self.dense.kernel)
+        return activated(x, self.dense.bias, self.slope)
 
 
 class TransformerLayer(keras.layers.Layer):
@@ -249,14 +288,19 @@ class TransformerLayer(keras.layers.Layer):
     DROPOUT_SITES = 3
 
     def __init__(
-        self, config: BertConfig, index: int, site: int, **kwargs: Any
+        self,
+        config: BertConfig,
+        index: int,
+        site: int,
+        fuse: bool = False,
+        **kwargs: Any,
     ) -> None:
         super().__init__(name=f"layer_{index}", **kwargs)
         policy = self.dtype_policy
-        self.attention = Attention(config, site, dtype=policy)
-        self.intermediate = Intermediate(config, dtype=policy)
+        self.attention = Attention(config, site, fuse, dtype=policy)
+        self.intermediate = Intermediate(config, fuse, dtype=policy)
         self.finish = AddAndNorm(
-            config, config.intermediate_size, site + 2, dtype=policy
+            config, config.intermediate_size, site + 2, fuse, dtype=policy
         )
 
     def build(self, input_shape: Any = None) -> None:
@@ -281,6 +325,7 @@ class Encoder(keras.layers.Layer):
       config: their sizes.
       site: number of the first dropout site.
       recompute: whether gradients compute what is inside a block again.
+      fuse: see `BertModel`.
     """
 
     def __init__(
@@ -288,6 +333,7 @@ class Encoder(keras.layers.Layer):
         config: BertConfig,
         site: int,
         recompute: bool = False,
+        fuse: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(name="encoder", **kwargs)
@@ -297,6 +343,7 @@ class Encoder(keras.layers.Layer):
                 config,
                 index,
                 site + index * TransformerLayer.DROPOUT_SITES,
+                fuse,
                 dtype=self.dtype_policy,
             )
             for index in range(config.num_hidden_layers)

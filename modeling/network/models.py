@@ -32,6 +32,7 @@ class BertPretrainer(ConfiguredModel):
       config: sizes and activation.
       use_one_hot_embeddings: see `Embeddings`.
       recompute: see `BertModel`.
+      fuse: see `BertModel`.
       dtype: a Keras dtype policy.
     """
 
@@ -40,6 +41,7 @@ class BertPretrainer(ConfiguredModel):
         config: BertConfig | Mapping[str, Any],
         use_one_hot_embeddings: bool = False,
         recompute: bool = False,
+        fuse: bool = False,
         name: str = "bert_pretrainer",
         dtype: Any = None,
         **kwargs: Any,
@@ -49,6 +51,7 @@ class BertPretrainer(ConfiguredModel):
             options={
                 "use_one_hot_embeddings": use_one_hot_embeddings,
                 "recompute": recompute,
+                "fuse": fuse,
             },
             name=name,
             dtype=dtype,
@@ -56,7 +59,7 @@ class BertPretrainer(ConfiguredModel):
         )
         policy = self.dtype_policy
         self.bert = BertModel(
-            self.config, use_one_hot_embeddings, recompute, dtype=policy
+            self.config, use_one_hot_embeddings, recompute, fuse, dtype=policy
         )
         self.cls = PretrainingHeads(self.config, dtype=policy)
         self.cls.build()

@@ -44,6 +44,7 @@ class PretrainingTask:
       policy: the network's Keras dtype policy.
       use_one_hot_embeddings: see `BertModel`.
       recompute: see `BertModel`.
+      fuse: see `BertModel`.
 
     Source: `run_pretraining.model_fn_builder`; paper, section 3.1.
     """
@@ -54,6 +55,7 @@ class PretrainingTask:
     policy: str = "float32"
     use_one_hot_embeddings: bool = False
     recompute: bool = False
+    fuse: bool = False
 
     # The output layer shares the table, so that its gradient is whole.
     norm_of_looked_up_rows = False
@@ -64,6 +66,7 @@ class PretrainingTask:
             self.config,
             self.use_one_hot_embeddings,
             recompute=self.recompute,
+            fuse=self.fuse,
             dtype=self.policy,
         )
 

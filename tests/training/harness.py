@@ -28,6 +28,7 @@ class Layout:
     replicas: int = 1
     micro_batches: int = 1
     xla: bool = False
+    fuse: bool = False
 
     def strategy(self) -> tf.distribute.Strategy:
         if self.replicas == 1:
@@ -50,6 +51,8 @@ class Training:
     ) -> None:
         self.strategy = strategy or layout.strategy()
         optimizer = optimizer or OptimizerOptions()
+        if layout.fuse:
+            task = dataclasses.replace(task, fuse=True)
         with self.strategy.scope():
             self.model = task.build_model()
             for variable in self.model.weights:

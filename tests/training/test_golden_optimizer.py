@@ -23,6 +23,7 @@ _LAYOUTS = {
     "xla": Layout(xla=True),
     "two_replicas": Layout(replicas=2),
     "accumulated": Layout(micro_batches=2),
+    "fused": Layout(replicas=2, micro_batches=2, fuse=True),
     "all": Layout(replicas=2, micro_batches=2, xla=True),
 }
 
@@ -31,7 +32,7 @@ _SLOW = pytest.param("all", marks=pytest.mark.slow)
 
 
 @pytest.mark.parametrize(
-    "name", ["plain", "xla", "two_replicas", "accumulated", _SLOW]
+    "name", ["plain", "xla", "two_replicas", "accumulated", "fused", _SLOW]
 )
 def test_warmup_run(
     name, golden_dir, golden_task, golden_weights, golden_batches, golden_run
