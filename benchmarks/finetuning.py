@@ -22,15 +22,14 @@ keeps its own AdamW (the peer's corrects its bias) and its own linear decay.
 from __future__ import annotations
 
 import functools
-import os
 import statistics
 import tempfile
-import time
 from typing import Any, NamedTuple
 
 import numpy as np
 from absl import app, flags
 
+from benchmarks import transformers_training as peer
 from modeling.finetuning import Recipe, Surroundings, Trial, find_start
 from modeling.finetuning.classification import (
     ClassificationJob,
@@ -159,37 +158,25 @@ def _options(trial: Trial, steps: int, warmup: int) -> TrainingOptions:
 
 def _run_transformers(source: _Beginning, seed: int) -> _Result:
     import torch
-    from transformers import get_linear_schedule_with_warmup
 
-    torch.manual_seed(seed)
-    torch.set_num_threads(os.cpu_count() or 1)
+    peer.prepare(seed)
     labels = source.labels()
-    model, encode, loader = _transformers_parts(source, labels, seed)
-    train, dev = encode("train"), encode("dev")
-    steps = int(len(train) / _BATCH_SIZE.value * _NUM_EPOCHS.value)
-    optimizer = torch.optim.AdamW(
-        _decayed(model), lr=_LEARNING_RATE.value, eps=1e-6
+    model, encode, collate = _transformers_parts(source, labels)
+    options = peer.Options(
+        _BATCH_SIZE.value,
+        _NUM_EPOCHS.value,
+        _LEARNING_RATE.value,
+        _WARMUP,
+        seed,
     )
-    schedule = get_linear_schedule_with_warmup(
-        optimizer, int(steps * _WARMUP), steps
-    )
-    model.train()
-    done, start = 0, time.perf_counter()
-    while done < steps:
-        for batch in loader(train, shuffle=True):
-            model(**batch).loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-            optimizer.zero_grad()
-            done += 1
-            if done == steps:
-                break
-    seconds = time.perf_counter() - start
+    seconds = peer.train(model, encode("train"), collate, options)
     model.eval()
     logits, targets = [], []
+    dev = torch.utils.data.DataLoader(
+        encode("dev"), _BATCH_SIZE.value, collate_fn=collate
+    )
     with torch.no_grad():
-        for batch in loader(dev, shuffle=False):
+        for batch in dev:
             targets.append(batch["labels"].numpy())
             logits.append(model(**batch).logits.numpy())
     predictions = np.concatenate(logits)
@@ -202,23 +189,19 @@ def _run_transformers(source: _Beginning, seed: int) -> _Result:
 
 
 def _transformers_parts(
-    source: _Beginning, labels: Labels, seed: int
+    source: _Beginning, labels: Labels
 ) -> tuple[Any, Any, Any]:
-    """The model, split -> features, and features -> batches."""
-    import torch
+    """The model, split -> features, and features -> a batch."""
     from transformers import (
         AutoModelForSequenceClassification,
         AutoTokenizer,
         DataCollatorWithPadding,
     )
-    from transformers.trainer_pt_utils import LengthGroupedSampler
 
     tokenizer = AutoTokenizer.from_pretrained(_MODEL_DIR.value)
     model = AutoModelForSequenceClassification.from_pretrained(
         _MODEL_DIR.value, num_labels=labels.num_outputs
     )
-    collate = DataCollatorWithPadding(tokenizer)
-    generator = torch.Generator().manual_seed(seed)
 
     def encode(split: str) -> list[dict[str, Any]]:
         examples = list(source.read(split, labels))
@@ -237,32 +220,7 @@ def _transformers_parts(
             for values in zip(*columns.values(), strict=True)
         ]
 
-    def loader(features: list[dict[str, Any]], shuffle: bool) -> Any:
-        sampler = None
-        if shuffle:
-            sampler = LengthGroupedSampler(
-                _BATCH_SIZE.value,
-                lengths=[len(f["input_ids"]) for f in features],
-                generator=generator,
-            )
-        return torch.utils.data.DataLoader(
-            features, _BATCH_SIZE.value, sampler=sampler, collate_fn=collate
-        )
-
-    return model, encode, loader
-
-
-def _decayed(model: Any) -> list[dict[str, Any]]:
-    """Parameters with and without decay, as in the original."""
-    excluded = ("bias", "LayerNorm")
-    groups: dict[float, list[Any]] = {0.01: [], 0.0: []}
-    for name, parameter in model.named_parameters():
-        is_excluded = any(part in name for part in excluded)
-        groups[0.0 if is_excluded else 0.01].append(parameter)
-    return [
-        {"params": parameters, "weight_decay": decay}
-        for decay, parameters in groups.items()
-    ]
+    return model, encode, DataCollatorWithPadding(tokenizer)
 
 
 if __name__ == "__main__":
