@@ -4,11 +4,13 @@ loads it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from modeling.export import parity
 from modeling.export.exported import Arrays, Exported, Exporter, Sample
@@ -32,7 +34,8 @@ def write_saved_model(
     """
     exported = exporter.build(precision)
     signatures = _signatures(exported, exporter)
-    tf.saved_model.save(exported, directory, signatures)
+    with _only_warnings():
+        tf.saved_model.save(exported, directory, signatures)
     return {
         name: {
             "inputs": list(function.structured_input_signature[1]),
@@ -67,6 +70,17 @@ def try_saved_model(
     )
     sentences = exporter.samples()[:1] * 16
     return Tried(deviation, parity.measure(lambda: ask(sentences), 16))
+
+
+@contextlib.contextmanager
+def _only_warnings() -> Iterator[None]:
+    """TensorFlow logs the inner names of every tensor that a function takes."""
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(min(verbosity, logging.WARNING))
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
 
 
 def _signatures(exported: Exported, exporter: Exporter) -> dict[str, Any]:
