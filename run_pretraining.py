@@ -15,7 +15,7 @@ docs/pretraining.md.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from absl import flags, logging
 
@@ -257,7 +257,7 @@ def _train_and_evaluate(
             outcome = session.train(
                 records.training,
                 options,
-                records.settings(),
+                {**records.settings(), **_network_settings(session.task)},
                 lambda step: not evaluate(step),
                 log,
             )
@@ -274,6 +274,12 @@ def _train_and_evaluate(
     log.end(session.phases)
     if outcome.signal is not None:
         sys.exit(128 + outcome.signal)
+
+
+def _network_settings(task: PretrainingTask) -> dict[str, Any]:
+    """What of the network shapes the weights, as JSON values."""
+    # Fused layers draw other dropout masks than plain ones.
+    return {"precision": flags.FLAGS.precision, "xla.fuse": task.fuse}
 
 
 def _training_options(session: TrainingSession) -> TrainingOptions:

@@ -222,6 +222,10 @@ def test_a_finished_training_is_skipped(config_file, tmp_path, caplog):
     # elsewhere.
     with pytest.raises(ValueError, match="num_train_steps: 4 before, 6 now"):
         run_main(**{**values, "num_train_steps": 6})
+    with pytest.raises(ValueError, match="precision: 'float32' before, 'bf"):
+        run_main(**values, precision="bfloat16")
+    with pytest.raises(ValueError, match="xla.fuse: True before, False now"):
+        run_main(**values, xla="off")
     run_main(**{**values, "num_train_steps": 6}, allow_changed_settings=True)
     assert (tmp_path / "model.ckpt-6.index").exists()
 
