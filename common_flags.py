@@ -229,6 +229,12 @@ def define_training_flags(
         ["adamw", "lamb"],
         "adamw: the original's. lamb: for large batches.",
     )
+    flags.DEFINE_bool(
+        "bias_correction",
+        False,
+        "Correct the optimizer's means for their beginning at zero, as others "
+        "do and the original does not. Steadier on small sets.",
+    )
     flags.DEFINE_float("weight_decay_rate", 0.01, "Decoupled weight decay.")
     flags.DEFINE_float("clip_norm", 1.0, "Limit of the gradients' global norm.")
     flags.DEFINE_float(
@@ -351,6 +357,7 @@ def training_options(
             weight_decay_rate=FLAGS.weight_decay_rate,
             clip_norm=FLAGS.clip_norm,
             layer_decay=FLAGS.layer_decay,
+            bias_correction=FLAGS.bias_correction,
         ),
         step=StepOptions(
             seed=FLAGS.seed if seed is None else seed,

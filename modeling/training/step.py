@@ -211,6 +211,7 @@ class TrainStep:
             gradients,
             rate,
             self._clip_norm / tf.maximum(norm, self._clip_norm) / scale,
+            self.global_step.read_value(),
             finite=tf.math.is_finite(norm) if self._scaler else None,
         )
         self._names = list(sums), list(weights)

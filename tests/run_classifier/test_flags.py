@@ -59,6 +59,7 @@ CHANGES = {
     "end_learning_rate": {"end_learning_rate": 1e-9},
     "num_decay_steps": {"num_decay_steps": 7, "lr_schedule": "wsd"},
     "optimizer": {"optimizer": "lamb"},
+    "bias_correction": {"bias_correction": True},
     "weight_decay_rate": {"weight_decay_rate": 0.3},
     "clip_norm": {"clip_norm": 0.3},
     "layer_decay": {"layer_decay": 0.9},
