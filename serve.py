@@ -32,7 +32,9 @@ _HOST = flags.DEFINE_string(
     "127.0.0.1",
     "Address to bind to; 0.0.0.0 lets other machines in.",
 )
-_PORT = flags.DEFINE_integer("port", 8501, "0: any free one.", lower_bound=0)
+_PORT = flags.DEFINE_integer(
+    "port", 8501, "0: any free one.", lower_bound=0, upper_bound=65535
+)
 _TOKEN_FILE = flags.DEFINE_string(
     "token_file",
     None,
@@ -137,8 +139,14 @@ def _token() -> str | None:
         return None
     if not os.path.exists(path):
         raise UserError(f"There is no --token_file {path}")
-    with open(path, encoding="utf-8") as file:
-        token = file.read().strip()
+    try:
+        with open(path, encoding="utf-8") as file:
+            token = file.read().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"--token_file {path} cannot be read: {error}. It must be a text "
+            "file that holds the token alone."
+        ) from error
     if not token:
         raise UserError(f"--token_file {path} is empty.")
     return token

@@ -298,6 +298,24 @@ def test_another_tokenization_is_refused(tmp_path, monkeypatch):
     assert list((tmp_path / "models").iterdir()) == []
 
 
+def test_a_version_that_comes_meanwhile_stays(tmp_path, monkeypatch):
+    model_dir = write_model(tmp_path / "model", BertModel(CONFIG))
+    models = tmp_path / "models"
+    other = models / "model" / "1" / "saved_model.pb"
+
+    def save(*arguments):
+        original(*arguments)
+        other.parent.mkdir(parents=True)
+        other.write_bytes(b"another export")
+
+    original = tf.saved_model.save
+    monkeypatch.setattr(tf.saved_model, "save", save)
+    with pytest.raises(UserError, match="model/1 cannot be written: .*empty"):
+        export(model_dir, models, layers="embeddings")
+    assert other.read_bytes() == b"another export"
+    assert [p.name for p in models.iterdir()] == ["model"]
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -308,6 +326,10 @@ def test_another_tokenization_is_refused(tmp_path, monkeypatch):
         ({"task": "question_answering"}, "no model for --task=question_ans"),
         ({"task": "features", "layers": "2"}, "2 is out of range"),
         ({"export_dir": "gs://bucket/x"}, "local directory"),
+        ({"export_dir": "/dev/null"}, "/dev/null/model/1 cannot be written"),
+        ({"pooling": "cls"}, "--task=features alone: .*--pooling"),
+        ({"max_answer_length": 9}, "--task=question_answering alone"),
+        ({"task": "features", "pairs": True}, "classification alone: --pairs"),
     ],
 )
 def test_mistakes_are_told(tmp_path, given, message):

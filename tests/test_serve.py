@@ -1,7 +1,9 @@
 """serve.py as its users run it."""
 
+import contextlib
 import http.client
 import json
+import os
 import re
 import signal
 import subprocess
@@ -10,6 +12,7 @@ import threading
 import time
 
 import pytest
+from absl import flags
 from absl.testing import flagsaver
 
 from modeling.errors import UserError
@@ -86,6 +89,35 @@ def test_it_serves_until_a_signal(models_dir, tmp_path, number):
     assert "secret" not in "".join(noise)
 
 
+def test_a_port_that_is_none():
+    load_script("serve")
+    with pytest.raises(flags.IllegalFlagValueError, match="port=65536"):
+        with flagsaver.as_parsed(port="65536"):
+            pass
+
+
+def test_as_many_connections_as_may_be(models_dir):
+    from modeling.serving.server import ServerOptions, serve
+
+    statuses = []
+
+    def ask(address):
+        with contextlib.ExitStack() as connections:
+            for _ in range(2):
+                connection = http.client.HTTPConnection(address, timeout=20)
+                connections.enter_context(contextlib.closing(connection))
+                connection.request("GET", "/healthz")
+                statuses.append(connection.getresponse().status)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def start(url):
+        address = url.removeprefix("http://")
+        threading.Thread(target=ask, args=[address]).start()
+
+    serve(ServerOptions(str(models_dir), port=0, connections=1), start)
+    assert statuses == [200, 503]
+
+
 def test_interactive(models_dir, monkeypatch, capsys):
     lines = ["The cat\n", "\n", "one\ttwo\n"]
     monkeypatch.setattr(sys, "stdin", lines)
@@ -104,6 +136,7 @@ def test_interactive(models_dir, monkeypatch, capsys):
         ({"max_queue": 10}, "only 10 may wait"),
         ({"token_file": "/nowhere"}, "no --token_file /nowhere"),
         ({"token_file": "/dev/null"}, "/dev/null is empty"),
+        ({"token_file": "/"}, "--token_file / cannot be read: .*directory"),
         ({"host": "192.0.2.1"}, "Cannot listen at 192.0.2.1, port 8501"),
         ({"encode_model": "other"}, "--encode_model=other"),
     ],

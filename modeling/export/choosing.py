@@ -77,7 +77,7 @@ class TextChooser(Exported):
             (spans(before), chosen, spans(behind)),
             self._max_seq_length - 3,
         )
-        rows = lay_out(self.tokenizer, first, second)
+        rows = lay_out(self.tokenizer, first, second, ends_empty=True)
         length = tf.shape(rows["input_ids"])[1]
         exists = tf.cast(tf.not_equal(choices, ""), tf.int32)[:, :, None]
         return self.from_rows(

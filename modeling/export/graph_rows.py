@@ -46,15 +46,19 @@ class Spans(NamedTuple):
 
 
 def lay_out(
-    tokenizer: GraphTokenizer, first: Spans, second: Spans | None = None
+    tokenizer: GraphTokenizer,
+    first: Spans,
+    second: Spans | None = None,
+    ends_empty: bool = False,
 ) -> Rows:
     """A row for each part, or pair of parts.
 
     Args:
       tokenizer: gives the ids of [CLS], [SEP] and [PAD].
       first: follow [CLS].
-      second: follow the first [SEP]; as in the original, one without tokens has
-        no [SEP] of its own. None: there are none.
+      second: follow the first [SEP]. None: there are none.
+      ends_empty: whether a second part without tokens has a [SEP] of its own;
+        in the original it has none.
 
     Returns:
       input_ids, input_mask and segment_ids: int32 [R, F]
@@ -63,7 +67,8 @@ def lay_out(
     total = first_end + 1
     if second is not None:
         second_lengths = second.lengths[:, None]
-        total += tf.where(second_lengths > 0, second_lengths + 1, 0)
+        is_there = ends_empty | (second_lengths > 0)
+        total += tf.where(is_there, second_lengths + 1, 0)
     # At least [CLS] and [SEP], so that no row, too, has a shape.
     length = tf.reduce_max(tf.concat([total[:, 0], [2]], 0))
     places = tf.range(length)[None]

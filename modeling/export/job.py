@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from absl import logging
@@ -148,7 +149,8 @@ def export_model(
       version: None: one more than the highest there.
 
     Raises:
-      UserError: there is no such model, or the version is there already.
+      UserError: there is no such model, options that are not for it, or a
+        version that is there already or cannot be written.
       Refused: the export does not say what the trained model says.
     """
     directory = _version_directory(model_dir, export_dir, name, version)
@@ -156,19 +158,10 @@ def export_model(
     exporter = find_exporter(trained, options)
     logging.info("Exporting %s: %s", model_dir, exporter.task)
     file_format = _FORMATS[options.file_format]
-    os.makedirs(os.path.dirname(directory), exist_ok=True)
-    # Beside the model, where a rename is one step and no server looks.
-    temporary = tempfile.mkdtemp(prefix=".exporting-", dir=export_dir)
-    try:
+    with _staged(directory) as temporary:
         signatures = file_format.write(exporter, temporary, options.precision)
         tried = file_format.attempt(exporter, temporary, options.precision)
         _describe(temporary, directory, trained, exporter, options, signatures)
-        os.chmod(temporary, 0o755)
-        os.rename(temporary, directory)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        _remove_empty(os.path.dirname(directory))
-        raise
     return Export(directory, _megabytes(directory), tried)
 
 
@@ -176,7 +169,8 @@ def find_exporter(trained: TrainedModel, options: ExportOptions) -> Exporter:
     """What a folder holds, as the options want it.
 
     Raises:
-      UserError: it is not what they say, or of a task that is not exported.
+      UserError: it is not what they say, of a task that is not exported, or
+        options say something of another task.
     """
     kept = trained.kept
     holds = FEATURES
@@ -200,6 +194,7 @@ def find_exporter(trained: TrainedModel, options: ExportOptions) -> Exporter:
             f"{trained.directory} holds no model for --task={task} but one for "
             f"{holds}."
         )
+    _refuse_unused(task, options)
     return _EXPORTERS[task](trained, options)
 
 
@@ -210,6 +205,55 @@ _EXPORTERS: dict[str, Callable[[TrainedModel, ExportOptions], Exporter]] = {
     MULTIPLE_CHOICE: lambda trained, o: ChoiceExporter(trained),
     FEATURES: lambda trained, o: EncoderExporter(trained, o.features),
 }
+
+
+def _refuse_unused(task: str, options: ExportOptions) -> None:
+    """Raises `UserError` for options that are not of the task."""
+    usual = ExportOptions()
+    for names, wanted, given in (
+        ("--pairs", CLASSIFICATION, bool(options.pairs)),
+        (
+            "--layers, --combine, --layer_weights, --pooling",
+            FEATURES,
+            options.features != usual.features,
+        ),
+        (
+            "--max_answer_length, --null_score_diff_threshold",
+            QUESTION_ANSWERING,
+            options.answers != usual.answers,
+        ),
+    ):
+        if given and task != wanted:
+            raise UserError(
+                f"For --task={wanted} alone: {names}. Exported is a model for "
+                f"{task}. Leave them out, or give --task={wanted}."
+            )
+
+
+@contextlib.contextmanager
+def _staged(directory: str) -> Iterator[str]:
+    """A temporary directory that becomes `directory` once it is whole.
+
+    Raises:
+      UserError: something cannot be written, or `directory` has come meanwhile.
+    """
+    parent = os.path.dirname(directory)
+    try:
+        os.makedirs(parent, exist_ok=True)
+        # Beside the model, where a rename is one step and no server looks.
+        temporary = tempfile.mkdtemp(
+            prefix=".exporting-", dir=os.path.dirname(parent)
+        )
+        try:
+            yield temporary
+            os.chmod(temporary, 0o755)
+            os.rename(temporary, directory)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            _remove_empty(parent)
+            raise
+    except OSError as error:
+        raise UserError(f"{directory} cannot be written: {error}") from error
 
 
 def _version_directory(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable, Iterable
 from typing import IO
@@ -24,7 +25,7 @@ def answer_lines(
       output: None: standard output.
     """
     output = output or sys.stdout
-    for line in lines or sys.stdin:
+    for line in lines or _typed_lines():
         line = line.rstrip("\r\n")
         if not line.strip():
             continue
@@ -34,3 +35,10 @@ def answer_lines(
             text = f"error: {error}"
         output.write(f"{text}\n")
         output.flush()
+
+
+def _typed_lines() -> Iterable[str]:
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        # A byte of another encoding must not end the session.
+        sys.stdin.reconfigure(errors="replace")
+    return sys.stdin

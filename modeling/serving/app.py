@@ -256,7 +256,7 @@ def make_app(
         watch.cancel()
         await repository.close()
 
-    model, version = "/v1/models/{name}", "/versions/{version:int}"
+    model, version = "/v1/models/{name}", "/versions/{version}"
     routes = [
         Route("/v1/models", service.models),
         *(

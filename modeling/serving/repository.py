@@ -135,8 +135,12 @@ class Repository:
     def served(self) -> Iterable[Served]:
         return self._served.values()
 
-    def get(self, name: str, version: int | None = None) -> Served:
+    def get(self, name: str, version: int | str | None = None) -> Served:
         """A version, the one that is served if None.
+
+        Args:
+          name: of the model.
+          version: its number, or what a client says in its place.
 
         Raises:
           RequestRefused: there is none.
@@ -147,11 +151,11 @@ class Repository:
             raise RequestRefused(
                 404, f"No model {name[:100]!r}; there are: {known}"
             )
-        if version not in (None, served.version):
+        if version is not None and str(version) != str(served.version):
             raise RequestRefused(
                 404,
                 f"Of {name} version {served.version} is served. Received: "
-                f"{version}",
+                f"{str(version)[:100]}",
             )
         return served
 

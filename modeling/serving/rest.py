@@ -283,18 +283,20 @@ def _array(value: Any, tensor: Tensor, where: str) -> np.ndarray:
     dtype = _DTYPES.get(tensor.dtype)
     if dtype is None:
         raise RequestRefused(400, f"{where}: {tensor.dtype} is not taken.")
-    try:
-        array = np.array(value)
-    except ValueError:
-        # Lists of different lengths.
-        array = np.array(None)
+    # As objects: of strings NumPy would make each as long as the longest, and
+    # so of a small body an array of any size.
+    array = np.array(value, object)
     wanted = tensor.shape[1:]
     fits = array.ndim == len(wanted) and all(
         size is None or size == got
         for size, got in zip(wanted, array.shape, strict=True)
     )
-    kinds = "iu" if dtype.kind == "i" else "iuf"
-    if not fits or array.size == 0 or array.dtype.kind not in kinds:
+    types = {int} if dtype.kind == "i" else {int, float}
+    if (
+        not fits
+        or array.size == 0
+        or not types.issuperset(map(type, array.flat))
+    ):
         shape = ", ".join("any" if n is None else str(n) for n in wanted)
         raise RequestRefused(
             400, f"{where} must be {dtype.name} of the shape [{shape}]."

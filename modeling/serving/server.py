@@ -84,7 +84,8 @@ async def _serve(
         log_config=None,
         access_log=False,
         server_header=False,
-        limit_concurrency=options.connections,
+        # uvicorn refuses the one with this number.
+        limit_concurrency=options.connections + 1,
         timeout_graceful_shutdown=options.drain_seconds,
     )
     with _listen(options) as listener:

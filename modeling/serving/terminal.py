@@ -47,7 +47,8 @@ class LineAnswerer:
           name: None: the only one.
 
         Raises:
-          UserError: no such model, or several to choose from.
+          UserError: no such model, several to choose from, or one that cannot
+            be loaded.
         """
         models = find_models(directory)
         if name is None and len(models) == 1:
@@ -58,7 +59,12 @@ class LineAnswerer:
                 f"--name must be one. Received: {name}"
             )
         versions = models[name]
-        return cls(Model.load(versions[max(versions)]))
+        folder = versions[max(versions)]
+        try:
+            model = Model.load(folder)
+        except Exception as error:
+            raise UserError(f"{folder} cannot be loaded: {error}") from error
+        return cls(model)
 
     def __call__(self, line: str) -> str:
         """Raises `UserError` for a line with too few or too many texts."""

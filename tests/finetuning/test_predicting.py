@@ -1,5 +1,7 @@
 """Outputs in the order of the examples, and encoders' outputs that are kept."""
 
+import io
+import sys
 import types
 
 import keras
@@ -171,3 +173,11 @@ def test_what_is_wrong_with_a_line_is_its_answer(capsys):
 
     answer_lines(answer, ["yes\n", "\n", "bad\r\n", "more"])
     assert capsys.readouterr().out == "YES\nerror: no such thing\nMORE\n"
+
+
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+def test_typed_bytes_that_are_not_utf8(monkeypatch, capsys, errors):
+    stdin = io.TextIOWrapper(io.BytesIO(b"caf\xe9\nmore\n"), "utf-8", errors)
+    monkeypatch.setattr(sys, "stdin", stdin)
+    answer_lines(str.upper)
+    assert capsys.readouterr().out == "CAF\ufffd\nMORE\n"

@@ -13,6 +13,7 @@ from modeling.serving.limits import Limits
 from tests.serving.servers import Gate, running, version, wait_until
 
 _PREDICT = "/v1/models/sizes:predict"
+_VERSIONS = "/v1/models/sizes/versions"
 _LIMITS = Limits(body_bytes=5000, texts=3, text_bytes=1000, queue=3, seconds=1)
 
 
@@ -68,6 +69,8 @@ def test_what_is_served(server):
         ("GET", "/nothing", None, 404, "No such address"),
         ("GET", "/v1/models/x", None, 404, "No model 'x'; there are: sizes"),
         ("GET", "/v1/models/sizes/versions/8", None, 404, "version 7 is"),
+        ("GET", f"{_VERSIONS}/{'9' * 5000}", None, 404, "version 7 is"),
+        ("POST", f"{_VERSIONS}/x:predict", b"", 404, "Received: x"),
         ("POST", "/v1/models/x:predict", b"", 404, "No model 'x'"),
         ("GET", "/encode", None, 405, "method"),
         ("POST", "/encode", b"{}", 404, "No model gives vectors"),

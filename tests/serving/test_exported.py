@@ -15,7 +15,7 @@ from modeling.serving.client import Client, ServingError
 from modeling.serving.model import Model
 from modeling.serving.terminal import LineAnswerer
 from tests.export.models import answerer, classifier, export, record
-from tests.serving.servers import running, wait_until
+from tests.serving.servers import running, version, wait_until
 
 _TEXTS = ["The cat, Café!", "", "今天，天气很好", "a " * 50, "dog"]
 _CONTEXT = "Later, the 𝒞afé in the town was closed."
@@ -235,7 +235,7 @@ def test_a_real_version_is_taken_over_under_load(models_dir, tmp_path):
     assert not failures
 
 
-def test_lines_of_a_terminal(models_dir):
+def test_lines_of_a_terminal(models_dir, tmp_path):
     answer = LineAnswerer.open(str(models_dir), "answers")
     said, share = answer(f"What was closed?\t{_CONTEXT}").split("\t")
     expected = alone(
@@ -247,6 +247,9 @@ def test_lines_of_a_terminal(models_dir):
         answer("What was closed?")
     with pytest.raises(UserError, match="--name must be one. Received: None"):
         LineAnswerer.open(str(models_dir))
+    version(tmp_path, "a", 1)
+    with pytest.raises(UserError, match="a/1 cannot be loaded: "):
+        LineAnswerer.open(str(tmp_path))
     said, share = LineAnswerer.open(str(models_dir / "reviews"))("dog").split()
     expected = alone(models_dir, "reviews", text="dog")
     assert said == expected["label"].decode()

@@ -148,6 +148,13 @@ def test_what_is_wrong_is_told(message, status, reason):
     assert error.value.status == status
 
 
+def test_strings_for_numbers_take_no_more_memory_than_they_have():
+    # Each as long as the longest would be 4 TiB.
+    message = token_row(["x" * 2**20, *["y"] * 2**20])
+    with pytest.raises(RequestRefused, match=r"int32 of the shape \[any\]"):
+        parse_predict(message, ONE, _LIMITS)
+
+
 @pytest.mark.parametrize(
     "message",
     [
