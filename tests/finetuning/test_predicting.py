@@ -1,5 +1,7 @@
 """Outputs in the order of the examples, and encoders' outputs that are kept."""
 
+import io
+import sys
 import types
 
 import keras
@@ -171,3 +173,12 @@ def test_what_is_wrong_with_a_line_is_its_answer(capsys):
 
     answer_lines(answer, ["yes\n", "\n", "bad\r\n", "more"])
     assert capsys.readouterr().out == "YES\nerror: no such thing\nMORE\n"
+
+
+def test_a_line_that_is_not_utf8_ends_nothing(capsys, monkeypatch):
+    typed = io.BytesIO("ü\n".encode() + b"\xc3\xbc \xff\nmore\n")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(typed, "utf-8"))
+    answer_lines(str.upper)
+    first, told, last = capsys.readouterr().out.splitlines()
+    assert (first, last) == ("Ü", "MORE")
+    assert told.startswith("error: Not UTF-8 (byte 4 of the line).")
