@@ -283,6 +283,7 @@ def test_a_dry_run_writes_no_model(call, caplog):
         ({"train_file": "open.jsonl"}, "open.jsonl, line 2: no answer"),
         ({"train_file": "one.jsonl"}, "one.jsonl, line 1: expected two or"),
         ({"train_file": "far.jsonl"}, "far.jsonl, line 1: the answer must be"),
+        ({"do_predict": True, "predict_file": "one.jsonl"}, "one.jsonl, line"),
         ({"num_choices": 3}, "expected 3 choices"),
         ({"max_seq_length": 5}, "A choice is never cut"),
         ({"max_seq_length": 65}, "max_seq_length 65"),
