@@ -28,6 +28,7 @@ from absl import flags
 import common_flags
 import fine_tuning_flags
 from modeling.errors import UserError
+from modeling.text_files import STDIN
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -165,6 +166,13 @@ def _check_files() -> None:
     for name in ("do_eval", "do_predict"):
         if flags.FLAGS[name].value and _PREDICT_FILE.value is None:
             raise UserError(f"--{name} needs --predict_file.")
+    for file in _TRAIN_FILE, _PREDICT_FILE:
+        if file.value == STDIN:
+            raise UserError(
+                f"--{file.name} cannot be standard input, as it is read more "
+                "than once. Name a file, or give --interactive and a question "
+                "a line."
+            )
 
 
 def run() -> None:

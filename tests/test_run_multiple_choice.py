@@ -212,7 +212,7 @@ def test_swag_and_race(call, tmp_path):
     assert not any(name.endswith("choices") for name in results)
 
 
-def test_a_training_goes_on_where_it_ended(call, tmp_path):
+def test_a_training_goes_on_where_it_ended(call, tmp_path, caplog):
     values = {"do_train": True, "num_train_epochs": 2.0, "do_eval": True}
     call(**values, output_dir=str(tmp_path / "whole"))
     out = call(**values, max_train_seconds=1e-6)
@@ -225,6 +225,10 @@ def test_a_training_goes_on_where_it_ended(call, tmp_path):
     for name, value in found.items():
         np.testing.assert_array_equal(value, expected[name], name)
     assert results_of(out) == results_of(tmp_path / "whole")
+    call(**values)
+    # The script has no --num_train_steps.
+    assert "Skipping training" in caplog.text
+    assert "--num_train_steps" not in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -283,6 +287,7 @@ def test_a_dry_run_writes_no_model(call, caplog):
         ({"train_file": "open.jsonl"}, "open.jsonl, line 2: no answer"),
         ({"train_file": "one.jsonl"}, "one.jsonl, line 1: expected two or"),
         ({"train_file": "far.jsonl"}, "far.jsonl, line 1: the answer must be"),
+        ({"do_predict": True, "predict_file": "one.jsonl"}, "one.jsonl, line"),
         ({"num_choices": 3}, "expected 3 choices"),
         ({"max_seq_length": 5}, "A choice is never cut"),
         ({"max_seq_length": 65}, "max_seq_length 65"),

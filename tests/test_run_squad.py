@@ -410,6 +410,9 @@ def test_a_dry_run_writes_no_model(call, tmp_path, caplog):
         ({"train_file": "unanswered"}, "no answer to train on"),
         ({"predict_file": "broken", "do_predict": True}, "not JSON"),
         ({"predict_file": "twice", "do_predict": True}, "stands in"),
+        ({"predict_file": "open", "do_eval": True}, "needs a --predict_file w"),
+        ({"predict_file": "blank", "do_predict": True}, "blank gives nothing"),
+        ({"predict_file": "-", "do_predict": True}, "--predict_file cannot be"),
         ({"max_seq_length": 7}, "max_query_length + 3"),
         ({"max_seq_length": 65}, "max_seq_length 65"),
         ({"doc_stride": 0}, "doc_stride must be positive"),
@@ -431,6 +434,10 @@ def test_users_mistakes_are_told(values, message, call, tmp_path, monkeypatch):
     paragraphs = data["data"][0]["paragraphs"]
     twice = {"data": [{"paragraphs": paragraphs[:1] * 2}]}
     (tmp_path / "twice").write_text(json.dumps(twice))
+    for name, context in ("open", "the"), ("blank", ""):
+        qas = [{"id": "q", "question": "who"}]
+        other = {"data": [{"context": context, "qas": qas}]}
+        (tmp_path / name).write_text(json.dumps(other))
     paragraphs[3]["qas"][0]["answers"] = []
     (tmp_path / "unanswered").write_text(json.dumps(data))
     with pytest.raises(ValueError) as error:

@@ -519,12 +519,19 @@ def test_users_mistakes_are_told(values, message, call, tmp_path):
     ids=["ragged", "unknown", "untagged", "empty"],
 )
 def test_bad_files_are_told_with_their_lines(content, message, call, tmp_path):
-    (tmp_path / "bad.txt").write_text(content)
+    bad = tmp_path / "bad.txt"
+    bad.write_text(content)
     with pytest.raises(ValueError) as error:
-        call(do_train=True, dev_file=str(tmp_path / "bad.txt"))
+        call(do_train=True, dev_file=str(bad))
     # Before anything is trained.
     assert message in str(error.value)
     assert not list(tmp_path.glob("out/bert*"))
+    if "no column of tags" not in message:
+        # What is predicted needs no tags.
+        with pytest.raises(ValueError) as error:
+            call(do_train=True, do_predict=True, predict_file=str(bad))
+        assert message in str(error.value)
+        assert not list(tmp_path.glob("out/bert*"))
 
 
 def test_mistakes_end_with_status_1_and_no_traceback(tmp_path):

@@ -25,11 +25,15 @@ def answer_lines(
       output: None: standard output.
     """
     output = output or sys.stdout
-    for line in lines or _typed_lines():
+    if lines is None and isinstance(sys.stdin, io.TextIOWrapper):
+        # Bytes that are no UTF-8 reach their line instead of ending the loop.
+        sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
+    for line in lines or sys.stdin:
         line = line.rstrip("\r\n")
         if not line.strip():
             continue
         try:
+            _check_utf8(line)
             text = answer(line)
         except UserError as error:
             text = f"error: {error}"
@@ -37,8 +41,12 @@ def answer_lines(
         output.flush()
 
 
-def _typed_lines() -> Iterable[str]:
-    if isinstance(sys.stdin, io.TextIOWrapper):
-        # A byte of another encoding must not end the session.
-        sys.stdin.reconfigure(errors="replace")
-    return sys.stdin
+def _check_utf8(line: str) -> None:
+    try:
+        line.encode()
+    except UnicodeEncodeError as error:
+        byte = len(line[: error.start].encode()) + 1
+        raise UserError(
+            f"Not UTF-8 (byte {byte} of the line). Set the terminal to UTF-8, "
+            "or convert the text, for instance with iconv."
+        ) from error

@@ -25,6 +25,7 @@ from modeling.tasks.multiple_choice.task import ChoiceTask
 from modeling.tasks.row_batches import RowExamples
 from modeling.tasks.split_files import SplitFiles
 from modeling.tasks.token_rows import stream
+from modeling.text_files import STDIN
 from modeling.training import TrainingSession
 
 _HEAD = ("output_weights",)
@@ -85,6 +86,12 @@ class ChoiceJob(Job):
             self._settings({"training_data": examples.digest()}),
             self.evaluate if has_dev else None,
         )
+
+    def check_data(self, evaluate: bool, predict: bool) -> None:
+        """Reads what is predicted; `fine_tuning` reads the rest."""
+        if predict and (path := self._files.get("test")) != STDIN:
+            for _ in self._to_predict(path):
+                pass
 
     def evaluate(self, session: TrainingSession) -> dict[str, Any]:
         """Numbers of the weights as they are, over the dev set.
@@ -181,10 +188,13 @@ class ChoiceJob(Job):
         self, path: str
     ) -> Iterator[tuple[Sequence[ChoiceExample], RowExamples]]:
         """Chunks of a file to predict, with what they are in tokens."""
-        examples = ChoiceFile(
-            path, needs_answers=False, num_choices=self._options.num_choices
-        )
+        examples = self._to_predict(path)
         for chunk, encoded in stream(
             self._encoder, examples, self._options.num_workers, _CHUNK
         ):
             yield chunk, RowExamples(encoded, grouped=True)
+
+    def _to_predict(self, path: str) -> ChoiceFile:
+        return ChoiceFile(
+            path, needs_answers=False, num_choices=self._options.num_choices
+        )

@@ -150,6 +150,13 @@ class SquadJob(Job):
             num_examples=len(features.questions),
         )
 
+    def check_data(self, evaluate: bool, predict: bool) -> None:
+        """Reads `predict_file`, and makes its windows."""
+        if evaluate:
+            self._check_targets()
+        if evaluate or predict:
+            _ = self._paragraphs, self._predict_features
+
     def evaluate(self, session: TrainingSession) -> dict[str, Any]:
         """Judges the answers of the weights as they are."""
         return self._judge(
@@ -162,11 +169,7 @@ class SquadJob(Job):
         Raises:
           UserError: there is no such file, or it has no answers.
         """
-        if not self.targets:
-            raise UserError(
-                "Evaluation needs a --predict_file with answers. Received: "
-                f"--predict_file={self._options.predict_file}"
-            )
+        self._check_targets()
 
         def evaluate() -> dict[str, Any]:
             self._scores = self._score(session, self._options.eval_batch_size)
@@ -215,6 +218,13 @@ class SquadJob(Job):
 
     def _shown(self, results: Mapping[str, Any]) -> list[str]:
         return [name for name in results if name not in _JSON_ONLY]
+
+    def _check_targets(self) -> None:
+        if not self.targets:
+            raise UserError(
+                "Evaluation needs a --predict_file with answers. Received: "
+                f"--predict_file={self._options.predict_file}"
+            )
 
     @functools.cached_property
     def _paragraphs(self) -> list[Paragraph]:

@@ -124,6 +124,11 @@ class TaggingJob(FrozenEncoderJob):
             self.evaluate if has_dev else None,
         )
 
+    def check_data(self, evaluate: bool, predict: bool) -> None:
+        """Reads what is predicted; `fine_tuning` reads the rest."""
+        if predict:
+            self._data.check_to_predict()
+
     def keep_description(self) -> None:
         """Writes the tags as well."""
         super().keep_description()

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 from modeling.errors import UserError
 from modeling.text_files import (
     decode_error,
@@ -25,10 +27,12 @@ def load_json(path: str) -> Any:
         content = file.read()
     try:
         text = content.decode("utf-8").removeprefix("\ufeff")
-        return json.loads(text)
+        # Not the standard library's: half of a surrogate pair is an error here,
+        # not when it is written.
+        return orjson.loads(text)
     except UnicodeDecodeError as error:
         raise decode_error(error, path, 1) from error
-    except json.JSONDecodeError as error:
+    except orjson.JSONDecodeError as error:
         raise UserError(
             f"{display_name(path)}, line {error.lineno}, column "
             f"{error.colno}: not JSON: {error.msg}. Is the file whole? It is "

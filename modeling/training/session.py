@@ -180,8 +180,8 @@ class TrainingSession:
             restored = self._start(state, settings, options, log)
         if restored.step >= options.loop.num_train_steps:
             logging.info(
-                "Skipping training: %s is of step %d, and num_train_steps is "
-                "%d. More steps need a larger --num_train_steps.",
+                "Skipping training: %s is of step %d, and training ends at "
+                "step %d. To go on, ask for more steps or epochs.",
                 restored.prefix,
                 restored.step,
                 options.loop.num_train_steps,

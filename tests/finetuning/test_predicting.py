@@ -175,9 +175,10 @@ def test_what_is_wrong_with_a_line_is_its_answer(capsys):
     assert capsys.readouterr().out == "YES\nerror: no such thing\nMORE\n"
 
 
-@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
-def test_typed_bytes_that_are_not_utf8(monkeypatch, capsys, errors):
-    stdin = io.TextIOWrapper(io.BytesIO(b"caf\xe9\nmore\n"), "utf-8", errors)
-    monkeypatch.setattr(sys, "stdin", stdin)
+def test_a_line_that_is_not_utf8_ends_nothing(capsys, monkeypatch):
+    typed = io.BytesIO("ü\n".encode() + b"\xc3\xbc \xff\nmore\n")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(typed, "utf-8"))
     answer_lines(str.upper)
-    assert capsys.readouterr().out == "CAF\ufffd\nMORE\n"
+    first, told, last = capsys.readouterr().out.splitlines()
+    assert (first, last) == ("Ü", "MORE")
+    assert told.startswith("error: Not UTF-8 (byte 4 of the line).")

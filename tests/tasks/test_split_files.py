@@ -39,6 +39,9 @@ def test_what_is_missing_and_what_is_ambiguous(tmp_path):
         SplitFiles(None, NONE, ("csv",)).get("test")
     with pytest.raises(UserError, match="no file --dev_file=/none.csv"):
         files(tmp_path, dev="/none.csv").find("dev")
+    # It is read twice.
+    with pytest.raises(UserError, match="no file --train_file=-"):
+        files(tmp_path, train="-").find("train")
     for name in ("dev.csv", "val.csv"):
         (tmp_path / name).touch()
     with pytest.raises(UserError) as error:

@@ -90,9 +90,13 @@ def _lines(path: str, is_conllu: bool) -> Iterator[_Line | None]:
             continue
         if has_tabs is None:
             has_tabs = "\t" in line
-        # Other white space may well be a word.
-        cells = row.cells if has_tabs else re.split("[ \t]+", line.strip(" \t"))
-        yield _Line(row.line, list(cells))
+        # Other white space may well be a word, and a space before a tab.
+        cells = (
+            line.rstrip(" ").split("\t")
+            if has_tabs
+            else re.split("[ \t]+", line.strip(" \t"))
+        )
+        yield _Line(row.line, cells)
     yield None
 
 

@@ -143,6 +143,17 @@ class TaggingData:
         for chunk, encoded in stream(self.encoder, rest, self.num_workers):
             yield SentenceChunk(chunk, TaggingExamples(encoded))
 
+    def check_to_predict(self) -> None:
+        """Reads what is predicted, unless it can be read only once.
+
+        Raises:
+          UserError: for whatever is wrong with it.
+        """
+        sentences = self.files.open_to_predict(self.tag_set.into_characters)
+        if sentences.path != STDIN:
+            for sentence in sentences:
+                self.tag_set.encode(sentence)
+
     def single(self, text: str) -> SentenceChunk:
         """A text without tags.
 

@@ -119,6 +119,14 @@ class SchemeFinder:
         """All tags that were shown."""
         return frozenset(self._tags)
 
+    @property
+    def strays(self) -> list[str]:
+        """Tags that mark no chunk where others, with a type, do."""
+        parsed = {tag: parse(tag) for tag in self._tags - {OUTSIDE}}
+        if not any(chunk and chunk[1] for chunk in parsed.values()):
+            return []
+        return sorted(tag for tag, chunk in parsed.items() if chunk is None)
+
     def show(self, tags: Sequence[str]) -> None:
         """Looks at a sentence."""
         self._tags.update(tags)

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from absl import logging
 
 from modeling.errors import UserError
 from modeling.output_files import write_json
@@ -20,6 +21,8 @@ from modeling.text_files import find_files, read_lines
 
 TAG_MAP = "tag_map.json"
 AUTO = "auto"
+# Tags that a warning names.
+_SHOWN = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,6 +161,14 @@ def collect_tags(
         is_chinese = is_chinese or are_characters(sentence.words)
     if file_scheme == AUTO:
         file_scheme = finder.scheme()
+        if finder.strays:
+            # One slip in a large file would do it.
+            logging.warning(
+                "Some tags mark chunks, as B-PER does, but not %s: so every "
+                "tag is taken for itself, and judged by accuracy. Mend them if "
+                "they are mistakes, else give --file_scheme=plain.",
+                ", ".join(map(repr, finder.strays[:_SHOWN])),
+            )
     if file_scheme == PLAIN:
         ordered = list(names) or sorted(finder.tags)
         scheme = PLAIN

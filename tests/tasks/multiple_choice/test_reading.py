@@ -100,6 +100,11 @@ BAD = {
         '[\n{"article": }]',
         "a.json, line 2, column 13: not",
     ),
+    "half of a character": (
+        "a.json",
+        '{"context":\n"c", "choices": ["x", "\\ud83d"], "answer": 0}',
+        "a.json, line 2, column 24: not JSON: no low surrogate",
+    ),
     "not JSONL": ("a.jsonl", own() + "\n{]\n", "a.jsonl, line 2: not JSON"),
     "one choice": (
         "a.jsonl",

@@ -49,6 +49,15 @@ def test_tabs_gzip_windows_lines_and_odd_white_space(tmp_path):
     assert all(s.document is None for s in sentences)
 
 
+def test_spaces_behind_tags_are_no_part_of_them(write):
+    content = "a b\tB-X  \n \tO \n"
+    (sentence,) = read(write("train.txt", content))
+    assert sentence.words == ("a b", " ")
+    assert sentence.tags == ("B-X", "O")
+    (sentence,) = read(write("other.txt", "a B-X  \nb O \n"))
+    assert sentence.tags == ("B-X", "O")
+
+
 def test_conllu(write):
     row = "{}\t{}\tlemma\t{}\tX\t_\t0\tx\t_\t_\n"
     content = (

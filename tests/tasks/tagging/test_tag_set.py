@@ -1,5 +1,7 @@
 """The tags of a model: collected, given, kept, unknown."""
 
+import logging
+
 import numpy as np
 import pytest
 
@@ -30,6 +32,18 @@ def test_ids_are_those_of_the_converted_tags(sentence):
     ids = tags.encode(sentence("a b c", "I-X I-X O"))
     assert ids.tolist() == [1, 2, 0] and ids.dtype == np.int32
     assert tags.encode(sentence("a b")).tolist() == [-1, -1]
+
+
+def test_a_slip_that_hides_the_scheme_is_told(sentence, caplog):
+    caplog.set_level(logging.WARNING, "absl")
+    slip = [sentence("a b", "O B-X"), sentence("a", "0")]
+    assert collect_tags(slip).scheme == "plain"
+    assert "mark chunks, as B-PER does, but not '0'" in caplog.text
+    caplog.clear()
+    collect_tags(slip, file_scheme="plain")
+    collect_tags([sentence("a b", "NOUN B")])
+    collect_tags([sentence("a b", "O B-X")])
+    assert not caplog.text
 
 
 def test_word_segmentation_has_no_outside(sentence):
