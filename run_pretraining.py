@@ -135,9 +135,11 @@ def main(argv: list[str]) -> None:
             "--dry_run)."
         )
     from modeling.config import BertConfig
+    from modeling.output_files import check_can_write
     from modeling.pretrained import find_vocabulary
     from modeling.training import ModelFiles, TrainingSession
 
+    check_can_write(_OUTPUT_DIR.value, "output_dir")
     strategy = common_flags.make_strategy()
     config = BertConfig.from_json_file(_BERT_CONFIG_FILE.value)
     vocabulary = find_vocabulary(

@@ -300,6 +300,8 @@ def test_masking_on_the_fly(config_file, tmp_path):
     [
         ({"do_train": False}, "--do_train and --do_eval"),
         ({"input_file": ["/nowhere/*"]}, "no file matches '/nowhere/*'"),
+        ({"input_file": []}, "no file was named"),
+        ({"output_dir": __file__}, "is not a directory"),
         ({"bert_config_file": "/nowhere.json"}, "/nowhere.json"),
         ({"init_checkpoint": "/nowhere/bert_model.ckpt"}, "no checkpoint"),
         ({"max_seq_length": 128}, "max_seq_length=64"),

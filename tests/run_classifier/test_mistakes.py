@@ -13,6 +13,8 @@ from tests.run_classifier.runs import run_script
         ({"data_dir": "/nowhere"}, "/nowhere has no train.tsv"),
         ({"task_name": "mrcp"}, "Task not found: 'mrcp'"),
         ({"task_name": "/nowhere.json"}, "Cannot read the task file"),
+        ({"output_dir": __file__}, "--output_dir"),
+        ({"do_predict": True, "prediction_dir": __file__}, "--prediction_dir"),
         ({"max_seq_length": 65}, "max_seq_length 65"),
         ({"num_train_epochs": 0.01}, "no step at all"),
         ({"warmup_proportion": 1.5}, "warmup_proportion"),
