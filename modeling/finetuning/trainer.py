@@ -214,7 +214,7 @@ class FineTuning:
 
         if best.is_hopeless:
             logging.info("Skipping training: it has ended early before.")
-            outcome = Outcome(session.initialize())
+            outcome = Outcome(best.step)
         else:
             outcome = begun.train(watch, log)
         if outcome.interrupted:

@@ -47,6 +47,19 @@ def test_the_best_weights_are_kept_and_training_ends_early(run):
     run(do_eval=True)
     assert results_of(out)["global_step"] == steps[best]
 
+    # Nor where it was killed before the last step was saved.
+    for path in out.glob(f"model.ckpt-{steps[-1]}.*"):
+        path.rename(str(path).replace(f"-{steps[-1]}.", "-5."))
+    run(
+        do_train=True,
+        num_train_epochs=40.0,
+        eval_each_epoch=True,
+        early_stopping_patience=2,
+    )
+    assert len(events_of(out, "evaluation")) == len(steps)
+    for name, value in weights_of(out).items():
+        np.testing.assert_array_equal(value, kept[name], name)
+
 
 @pytest.mark.slow
 def test_trials_and_grid(run, caplog):
