@@ -436,7 +436,7 @@ def _trials() -> list[Trial]:
     grid = None
     if FLAGS.grid:
         grid = Grid(
-            tuple(map(int, common_flags.numbers("grid_batch_sizes"))),
+            common_flags.numbers("grid_batch_sizes"),
             common_flags.numbers("grid_learning_rates"),
             common_flags.numbers("grid_epochs"),
         )
