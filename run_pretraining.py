@@ -15,7 +15,7 @@ docs/pretraining.md.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from absl import flags, logging
 
@@ -223,6 +223,8 @@ def _task(
 
 def _try(session: TrainingSession, records: PretrainingInput) -> None:
     options = _training_options(session)
+    if session.has_checkpoint:
+        session.check_settings(options, _settings(session, records))
     with records.told_errors():
         records.log_padding()
         report = session.dry_run(records.training, options)
@@ -259,7 +261,7 @@ def _train_and_evaluate(
             outcome = session.train(
                 records.training,
                 options,
-                records.settings(),
+                _settings(session, records),
                 lambda step: not evaluate(step),
                 log,
             )
@@ -276,6 +278,18 @@ def _train_and_evaluate(
     log.end(session.phases)
     if outcome.signal is not None:
         sys.exit(128 + outcome.signal)
+
+
+def _settings(
+    session: TrainingSession, records: PretrainingInput
+) -> dict[str, Any]:
+    """What shapes the weights beside the training's options."""
+    return {
+        **records.settings(),
+        "policy": common_flags.policy(),
+        # Fused layers draw other dropout masks.
+        "fused": common_flags.fuses(session.strategy),
+    }
 
 
 def _training_options(session: TrainingSession) -> TrainingOptions:

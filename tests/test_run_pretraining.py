@@ -226,6 +226,27 @@ def test_a_finished_training_is_skipped(config_file, tmp_path, caplog):
     assert (tmp_path / "model.ckpt-6.index").exists()
 
 
+def test_what_shapes_the_weights_stays_the_same(config_file, tmp_path):
+    values = {
+        **_SMALL_RUN,
+        "input_file": [str(RECORDS)],
+        "output_dir": str(tmp_path / "out"),
+        "bert_config_file": config_file,
+        "vocab_file": str(GOLDEN / "vocab.txt"),
+    }
+    run_main(**values)
+    no_dropout = tmp_path / "bert_config.json"
+    no_dropout.write_text(json.dumps({**_TINY, "hidden_dropout_prob": 0.0}))
+    for changes, message in (
+        ({"precision": "bfloat16"}, "policy: 'float32' before, 'mixed_b"),
+        ({"xla": "off"}, "fused: True before, False now"),
+        ({"bert_config_file": str(no_dropout)}, "config.hidden_dropout_prob"),
+        ({"seed": 7, "do_train": False, "dry_run": True}, "seed: 12345 before"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            run_main(**{**values, **changes})
+
+
 def test_a_dry_run_writes_nothing(config_file, tmp_path, caplog):
     run_main(
         **{**_SMALL_RUN, "do_train": False},
