@@ -20,6 +20,7 @@ def test_the_best_weights_are_kept_and_training_ends_early(run):
         num_train_epochs=40.0,
         eval_each_epoch=True,
         early_stopping_patience=2,
+        save_checkpoints_steps=8,
     )
     evaluations = events_of(out, "evaluation")
     scores = [e["metrics"]["score"] for e in evaluations]
@@ -49,7 +50,7 @@ def test_the_best_weights_are_kept_and_training_ends_early(run):
 
     # Nor where it was killed before the last step was saved.
     for path in out.glob(f"model.ckpt-{steps[-1]}.*"):
-        path.rename(str(path).replace(f"-{steps[-1]}.", "-5."))
+        path.unlink()
     run(
         do_train=True,
         num_train_epochs=40.0,
