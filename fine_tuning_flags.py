@@ -270,8 +270,8 @@ def begin(network: Sequence[str], reading: Sequence[str]) -> None:
       reading: flags of how text is read, which may.
 
     Raises:
-      UserError: nothing to do, or a flag of the network that is given another
-        value.
+      UserError: nothing to do, a flag of the network that is given another
+        value, or a directory to write to that is none.
     """
     names = ("do_train", "do_eval", "do_predict", "interactive")
     if not any(FLAGS[name].value for name in (*names, "dry_run")):
@@ -282,6 +282,18 @@ def begin(network: Sequence[str], reading: Sequence[str]) -> None:
         )
     if not is_training():
         _adopt_kept(network, reading)
+    _check_can_write()
+
+
+def _check_can_write() -> None:
+    """A model that is only asked may lie where nothing can be written."""
+    from modeling.output_files import check_can_write
+
+    own = FLAGS.do_predict and FLAGS.prediction_dir
+    if is_training() or FLAGS.do_eval or (FLAGS.do_predict and not own):
+        check_can_write(FLAGS.output_dir, "output_dir")
+    if own:
+        check_can_write(FLAGS.prediction_dir, "prediction_dir")
 
 
 def _adopt_kept(network: Sequence[str], reading: Sequence[str]) -> None:
@@ -424,7 +436,7 @@ def _trials() -> list[Trial]:
     grid = None
     if FLAGS.grid:
         grid = Grid(
-            tuple(map(int, common_flags.numbers("grid_batch_sizes"))),
+            common_flags.numbers("grid_batch_sizes"),
             common_flags.numbers("grid_learning_rates"),
             common_flags.numbers("grid_epochs"),
         )

@@ -135,9 +135,11 @@ def main(argv: list[str]) -> None:
             "--dry_run)."
         )
     from modeling.config import BertConfig
+    from modeling.output_files import check_can_write
     from modeling.pretrained import find_vocabulary
     from modeling.training import ModelFiles, TrainingSession
 
+    check_can_write(_OUTPUT_DIR.value, "output_dir")
     strategy = common_flags.make_strategy()
     config = BertConfig.from_json_file(_BERT_CONFIG_FILE.value)
     vocabulary = find_vocabulary(
@@ -221,6 +223,8 @@ def _task(
 
 def _try(session: TrainingSession, records: PretrainingInput) -> None:
     options = _training_options(session)
+    if session.has_checkpoint:
+        session.check_settings(options, _settings(session, records))
     with records.told_errors():
         records.log_padding()
         report = session.dry_run(records.training, options)
@@ -257,7 +261,7 @@ def _train_and_evaluate(
             outcome = session.train(
                 records.training,
                 options,
-                {**records.settings(), **_network_settings(session.task)},
+                _settings(session, records),
                 lambda step: not evaluate(step),
                 log,
             )
@@ -276,10 +280,16 @@ def _train_and_evaluate(
         sys.exit(128 + outcome.signal)
 
 
-def _network_settings(task: PretrainingTask) -> dict[str, Any]:
-    """What of the network shapes the weights, as JSON values."""
-    # Fused layers draw other dropout masks than plain ones.
-    return {"precision": flags.FLAGS.precision, "xla.fuse": task.fuse}
+def _settings(
+    session: TrainingSession, records: PretrainingInput
+) -> dict[str, Any]:
+    """What shapes the weights beside the training's options."""
+    return {
+        **records.settings(),
+        "precision": flags.FLAGS.precision,
+        # Fused layers draw other dropout masks.
+        "xla.fuse": session.task.fuse,
+    }
 
 
 def _training_options(session: TrainingSession) -> TrainingOptions:

@@ -8,6 +8,34 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
+from modeling.errors import UserError
+
+
+def check_can_write(directory: str, flag: str) -> None:
+    """Tells early, and without writing, of a directory that takes no files.
+
+    Args:
+      directory: which need not be there yet; remote ones are not looked at.
+      flag: that names it.
+
+    Raises:
+      UserError: a file is in its place, or it is not the user's to write to.
+    """
+    if "://" in directory:
+        return
+    existing = os.path.abspath(directory)
+    while not os.path.lexists(existing):
+        existing = os.path.dirname(existing)
+    if os.path.isdir(existing) and os.access(existing, os.W_OK | os.X_OK):
+        return
+    reason = "cannot be written to"
+    if not os.path.isdir(existing):
+        reason = "is not a directory"
+    raise UserError(
+        f"--{flag}={directory}: {existing} {reason}. Name a directory in which "
+        "files may be made."
+    )
+
 
 def write_json(path: str, values: Mapping[str, Any]) -> None:
     """Writes an object to a file, in place of an earlier one once it is whole.

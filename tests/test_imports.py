@@ -20,7 +20,7 @@ _LEAVES = {
 _ALLOWED = {
     "config": {"errors"},
     "errors": set(),
-    "output_files": set(),
+    "output_files": {"errors"},
     "progress": set(),
     "text_files": {"errors"},
     "workers": {"errors"},

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from modeling.output_files import whole_file, write_json, write_results
+from modeling.errors import UserError
+from modeling.output_files import (
+    check_can_write,
+    whole_file,
+    write_json,
+    write_results,
+)
 
 
 def test_results_are_sorted_lines(tmp_path):
@@ -35,3 +41,20 @@ def test_a_file_takes_the_place_of_another_only_when_it_is_whole(tmp_path):
         write_json(str(path), {"a": object()})
     assert path.read_text() == "first\n"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_directories_that_take_no_files_are_told_early(tmp_path, monkeypatch):
+    new = tmp_path / "new" / "out"
+    check_can_write(str(new), "output_dir")
+    check_can_write(str(tmp_path), "output_dir")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "new").write_text("a file")
+    for path in (new, tmp_path / "new"):
+        with pytest.raises(
+            UserError, match=f"--output_dir={path}: .*new is no"
+        ):
+            check_can_write(str(path), "output_dir")
+    # Tests may be run by root, to whom all is allowed.
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(UserError, match="cannot be written to"):
+        check_can_write(str(tmp_path), "output_dir")

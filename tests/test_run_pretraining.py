@@ -222,12 +222,29 @@ def test_a_finished_training_is_skipped(config_file, tmp_path, caplog):
     # elsewhere.
     with pytest.raises(ValueError, match="num_train_steps: 4 before, 6 now"):
         run_main(**{**values, "num_train_steps": 6})
-    with pytest.raises(ValueError, match="precision: 'float32' before, 'bf"):
-        run_main(**values, precision="bfloat16")
-    with pytest.raises(ValueError, match="xla.fuse: True before, False now"):
-        run_main(**values, xla="off")
     run_main(**{**values, "num_train_steps": 6}, allow_changed_settings=True)
     assert (tmp_path / "model.ckpt-6.index").exists()
+
+
+def test_what_shapes_the_weights_stays_the_same(config_file, tmp_path):
+    values = {
+        **_SMALL_RUN,
+        "input_file": [str(RECORDS)],
+        "output_dir": str(tmp_path / "out"),
+        "bert_config_file": config_file,
+        "vocab_file": str(GOLDEN / "vocab.txt"),
+    }
+    run_main(**values)
+    no_dropout = tmp_path / "bert_config.json"
+    no_dropout.write_text(json.dumps({**_TINY, "hidden_dropout_prob": 0.0}))
+    for changes, message in (
+        ({"precision": "bfloat16"}, "precision: 'float32' before, 'bf"),
+        ({"xla": "off"}, "xla.fuse: True before, False now"),
+        ({"bert_config_file": str(no_dropout)}, "config.hidden_dropout_prob"),
+        ({"seed": 7, "do_train": False, "dry_run": True}, "seed: 12345 before"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            run_main(**{**values, **changes})
 
 
 def test_a_dry_run_writes_nothing(config_file, tmp_path, caplog):
@@ -304,6 +321,8 @@ def test_masking_on_the_fly(config_file, tmp_path):
     [
         ({"do_train": False}, "--do_train and --do_eval"),
         ({"input_file": ["/nowhere/*"]}, "no file matches '/nowhere/*'"),
+        ({"input_file": []}, "no file was named"),
+        ({"output_dir": __file__}, "is not a directory"),
         ({"bert_config_file": "/nowhere.json"}, "/nowhere.json"),
         ({"init_checkpoint": "/nowhere/bert_model.ckpt"}, "no checkpoint"),
         ({"max_seq_length": 128}, "max_seq_length=64"),

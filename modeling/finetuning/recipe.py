@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from modeling.errors import UserError
 from modeling.tasks.length_batches import BatchOptions
@@ -101,8 +102,12 @@ class Recipe:
         """Steps of all epochs; of fixed batches as many as in the original.
 
         Raises:
-          UserError: not one.
+          UserError: not one, or no end of them.
         """
+        if not math.isfinite(epochs):
+            raise UserError(
+                f"num_train_epochs must be finite. Received: {epochs}"
+            )
         per_epoch = num_examples / batch_size
         if self.batch_tokens:
             per_epoch = batches_per_epoch

@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from modeling.devices import is_chief
+from modeling.errors import UserError
 from modeling.finetuning.recipe import Recipe
 from modeling.finetuning.start import Start
 from modeling.output_files import write_json
@@ -137,12 +138,22 @@ class Setup(Surroundings):
 
 
 def read_kept(directory: str) -> dict[str, Any]:
-    """What a training has kept; nothing where there was none."""
+    """What a training has kept; nothing where there was none.
+
+    Raises:
+      UserError: the file is damaged.
+    """
     path = os.path.join(directory, KEPT)
     if not tf.io.gfile.exists(path):
         return {}
     with tf.io.gfile.GFile(path) as file:
-        return json.loads(file.read())
+        try:
+            return json.loads(file.read())
+        except ValueError as error:
+            raise UserError(
+                f"{path} is not JSON ({error}). Remove it, and give the flags "
+                "that the model was trained with."
+            ) from error
 
 
 def default_cache(output_dir: str) -> str:

@@ -136,6 +136,7 @@ class FineTuning:
     def dry_run(self, trial: Trial) -> dict[str, float]:
         """Loads everything and takes a step; writes no model."""
         begun = self._begin(trial)
+        self._check(begun)
         return begun.session.dry_run(begun.data.training, begun.options)
 
     def _begin(self, trial: Trial, directory: str | None = None) -> _Begun:
@@ -214,7 +215,7 @@ class FineTuning:
 
         if best.is_hopeless:
             logging.info("Skipping training: it has ended early before.")
-            outcome = Outcome(session.initialize())
+            outcome = Outcome(best.step)
         else:
             outcome = begun.train(watch, log)
         if outcome.interrupted:

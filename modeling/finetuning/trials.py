@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from modeling.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,11 +47,27 @@ class Grid:
     """Hyper-parameters of which every combination is tried.
 
     Source: the paper, appendix A.3.
+
+    Raises:
+      UserError: a list without values, or a value that cannot be.
     """
 
-    batch_sizes: tuple[int, ...] = (16, 32)
+    batch_sizes: tuple[float, ...] = (16, 32)
     learning_rates: tuple[float, ...] = (5e-5, 3e-5, 2e-5)
     epochs: tuple[float, ...] = (2.0, 3.0, 4.0)
+
+    def __post_init__(self) -> None:
+        for name, values in dataclasses.asdict(self).items():
+            bad = [v for v in values if not 0 < v < math.inf]
+            if name == "batch_sizes":
+                bad += [v for v in values if v % 1]
+            if bad or not values:
+                whole = "whole " if name == "batch_sizes" else ""
+                received = ",".join(f"{v:g}" for v in values)
+                raise UserError(
+                    f"--grid_{name} takes {whole}numbers above 0, separated by "
+                    f"commas. Received: {received or 'none'}"
+                )
 
 
 def plan_trials(
@@ -64,7 +83,7 @@ def plan_trials(
     settings = [first]
     if grid is not None:
         settings = [
-            Trial(rate, size, epochs, first.seed)
+            Trial(rate, int(size), epochs, first.seed)
             for size, rate, epochs in itertools.product(
                 grid.batch_sizes, grid.learning_rates, grid.epochs
             )

@@ -64,8 +64,10 @@ def find_record_files(patterns: Sequence[str]) -> list[str]:
     """Record files that names and globs match, each pattern's sorted.
 
     Raises:
-      UserError: a pattern that matches no record file.
+      UserError: no pattern, or one that matches no record file.
     """
+    if not patterns:
+        raise UserError("Records: no file was named. Received an empty list.")
     files: list[str] = []
     for pattern in patterns:
         found = [path for path in match_files(pattern) if _is_record(path)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import time
@@ -121,9 +122,16 @@ class TrainingSession:
         """
         check_settings(
             self.output_dir,
-            {**options.settings(self.strategy), **settings},
+            self._all_settings(options, settings),
             options.allow_changed_settings,
         )
+
+    def _all_settings(
+        self, options: TrainingOptions, settings: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        config = dataclasses.asdict(self._model_files.config)
+        shaping = {f"config.{k}": v for k, v in config.items() if k != "extra"}
+        return {**options.settings(self.strategy), **shaping, **settings}
 
     def initialize(self) -> int:
         """Loads weights alone; returns the step that they are of."""
@@ -169,7 +177,7 @@ class TrainingSession:
           UserError: an earlier run had other settings, the weights do not fit,
             the loss is not finite, or something cannot be written.
         """
-        settings = {**options.settings(self.strategy), **settings}
+        settings = self._all_settings(options, settings)
         with self.phases.phase("start"):
             step, optimizer = self._make_step(options)
             state = TrainingState(

@@ -13,12 +13,19 @@ from tests.run_classifier.runs import run_script
         ({"data_dir": "/nowhere"}, "/nowhere has no train.tsv"),
         ({"task_name": "mrcp"}, "Task not found: 'mrcp'"),
         ({"task_name": "/nowhere.json"}, "Cannot read the task file"),
+        ({"output_dir": __file__}, "--output_dir"),
+        ({"do_predict": True, "prediction_dir": __file__}, "--prediction_dir"),
         ({"max_seq_length": 65}, "max_seq_length 65"),
         ({"num_train_epochs": 0.01}, "no step at all"),
+        ({"num_train_epochs": float("nan")}, "must be finite. Received: nan"),
+        ({"grid": True, "grid_batch_sizes": ["8", "0"]}, "above 0"),
+        ({"grid": True, "grid_batch_sizes": ["16.5"]}, "whole numbers"),
+        ({"grid": True, "grid_epochs": []}, "Received: none"),
         ({"warmup_proportion": 1.5}, "warmup_proportion"),
         ({"freeze": ["layers:1-2"]}, "0 to 1"),
         ({"freeze": ["head"]}, "'head'"),
         ({"class_weights": ["1"]}, "a weight for each of bad, good"),
+        ({"class_weights": ["nan", "1"]}, "a weight for each of bad, good"),
         ({"feature_based": True, "layers": "7"}, "7 is out of range"),
         ({"train_batch_size": 5, "gradient_accumulation_steps": 2}, "multiple"),
         ({"label": "id", "row_id": "id"}, "two meanings"),
@@ -95,6 +102,13 @@ def test_what_comes_after_training_is_checked_before(
     assert message in str(error.value)
     written = {path.name for path in (tmp_path / "out").glob("*")}
     assert written <= {"cache"}
+
+
+def test_damaged_flags_of_a_model_are_told(run, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "model_flags.json").write_text('{"pooling"')
+    with pytest.raises(ValueError, match="model_flags.json is not JSON"):
+        run(do_eval=True)
 
 
 def test_a_model_is_not_changed_by_a_call_with_other_settings(run):

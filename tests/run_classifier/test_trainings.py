@@ -20,6 +20,7 @@ def test_the_best_weights_are_kept_and_training_ends_early(run):
         num_train_epochs=40.0,
         eval_each_epoch=True,
         early_stopping_patience=2,
+        save_checkpoints_steps=8,
     )
     evaluations = events_of(out, "evaluation")
     scores = [e["metrics"]["score"] for e in evaluations]
@@ -46,6 +47,19 @@ def test_the_best_weights_are_kept_and_training_ends_early(run):
     assert len(events_of(out, "evaluation")) == len(steps)
     run(do_eval=True)
     assert results_of(out)["global_step"] == steps[best]
+
+    # Nor where it was killed before the last step was saved.
+    for path in out.glob(f"model.ckpt-{steps[-1]}.*"):
+        path.unlink()
+    run(
+        do_train=True,
+        num_train_epochs=40.0,
+        eval_each_epoch=True,
+        early_stopping_patience=2,
+    )
+    assert len(events_of(out, "evaluation")) == len(steps)
+    for name, value in weights_of(out).items():
+        np.testing.assert_array_equal(value, kept[name], name)
 
 
 @pytest.mark.slow

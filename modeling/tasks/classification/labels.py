@@ -203,6 +203,11 @@ def _name(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         # As JSON writes them.
         return {True: "true", False: "false", None: ""}[value]
+    if isinstance(value, list | dict):
+        raise UserError(
+            f"expected a label. Received: {value!r:.80}. Lists are for "
+            "--kind=multi_label."
+        )
     return str(value).strip()
 
 

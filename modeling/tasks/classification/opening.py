@@ -173,6 +173,12 @@ def _find(
         )
     if optional:
         return None
+    if header is None:
+        raise UserError(
+            f"{place(path, first.line)}: no header is looked for where a text "
+            "is named by its place, so there is no column "
+            f"{column!r}. Name all columns by the header, or all by place."
+        )
     raise UserError(
         f"{place(path, first.line)}: no column {column!r} in the header. "
         f"Received: {' | '.join(first.cells)!r:.200}. Add the header where it "

@@ -73,7 +73,8 @@ class OwnData:
       file_format: None leaves it to the names of the files.
 
     Raises:
-      UserError: a column with two meanings, or an unknown metric.
+      UserError: a column with two meanings or the place 0, or an unknown
+        metric.
     """
 
     kind: Kind = "classification"
@@ -104,6 +105,12 @@ class OwnData:
                     f"text_a={self.text_a!r}, text_b={self.text_b!r}, "
                     f"label={self.label!r}, row_id={self.row_id!r}"
                 )
+            if name.isdigit() and not int(name):
+                raise UserError(
+                    "Columns are counted from 1. Received: "
+                    f"text_a={self.text_a!r}, text_b={self.text_b!r}, "
+                    f"label={self.label!r}, row_id={self.row_id!r}"
+                )
         for name in self.metrics:
             if name not in METRICS[self.kind]:
                 raise UserError(
@@ -129,18 +136,22 @@ class OwnData:
             raise UserError(
                 f"The task file {path} is not JSON: {error}"
             ) from error
-        fields = [field.name for field in dataclasses.fields(cls)]
+        fields = {f.name: f.default for f in dataclasses.fields(cls)}
         if not isinstance(values, dict) or set(values) - set(fields):
             raise UserError(
                 f"The task file {path} must be an object with some of the "
                 f"fields {', '.join(fields)}. Received: {values!r:.200}"
             )
-        lists = {
-            name: tuple(value)
-            for name, value in values.items()
-            if isinstance(value, list)
-        }
-        return cls(**{**values, **lists})
+        values = {name: _as_text(value) for name, value in values.items()}
+        for name, value in values.items():
+            expected = tuple if fields[name] == () else str
+            if value != fields[name] and not isinstance(value, expected):
+                raise UserError(
+                    f"The task file {path}: {name} must be a "
+                    f"{'text' if expected is str else 'list of texts'}. "
+                    f"Received: {value!r:.200}"
+                )
+        return cls(**values)
 
     def save(self, directory: str) -> None:
         """Keeps the description with a model, for prediction."""
@@ -236,6 +247,13 @@ class OwnData:
         return dataclasses.replace(
             self, text_a=text_a, text_b=text_b, label=label, row_id=row_id
         )
+
+
+def _as_text(value: Any) -> Any:
+    """Places of columns and labels may stand as numbers in JSON."""
+    if isinstance(value, list):
+        return tuple(map(_as_text, value))
+    return str(value) if type(value) is int else value
 
 
 def _column(text: str | None) -> Column | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -114,7 +115,9 @@ class PreparedData:
             weights = tuple(float(weight) for weight in wanted)
         except ValueError:
             weights = ()
-        if len(weights) != count or min(weights) < 0:
+        if len(weights) != count or not all(
+            0 <= weight < math.inf for weight in weights
+        ):
             raise UserError(
                 "--class_weights takes balanced, or a weight for each of "
                 f"{', '.join(self.labels.names)}. Received: {','.join(wanted)}"

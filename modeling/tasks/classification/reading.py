@@ -185,7 +185,8 @@ class _Reader:
                 self._no_label = self._no_label or f"{where}: {error}"
                 return None
             hint = ""
-            if row.line == 1 and self._table.header is None:
+            is_table = self._table.width is not None
+            if is_table and row.line == 1 and self._table.header is None:
                 hint = (
                     " This file has no header line: if there is one, drop it."
                 )

@@ -101,6 +101,12 @@ class TableSource:
         return collect_labels(self.kind, self.read("train", None))
 
     def read(self, split: str, labels: Labels | None) -> Iterable[InputExample]:
+        if self.own is not None and not self.own.label and split != "test":
+            raise UserError(
+                f"Nothing tells which column of the {split} set is the label: "
+                "name it (--label, or label in a task file), by the header's "
+                "name or by its place from 1."
+            )
         names = labels.names if labels is not None else None
         return read_split(self.data_set, self.data_dir, split, names)
 

@@ -191,12 +191,20 @@ def test_csv_with_a_quote_that_is_never_closed(write, tmp_path):
         ('{"text": "a"}', r"line 2: no 'label' in the object. It has: 'text'"),
         ('{"text": 3, "label": 1}', r"line 2, column 'text': expected a text"),
         ('{"text": "a", "label": null}', r"column 'label': the label is empty"),
+        ('{"text": "a", "label": ["x"]}', r"Received: \['x'\]. Lists are for"),
     ],
 )
 def test_jsonl(write, tmp_path, line, message):
     write("train.jsonl", '{"text": "a", "label": 1}\n' + line + "\n")
     own = OwnData(text_a="text", label="label").data_set()
     with pytest.raises(UserError, match=message):
+        read(own, tmp_path)
+
+
+def test_first_lines_of_jsonl_are_not_taken_for_headers(write, tmp_path):
+    write("train.jsonl", '{"text": "a", "label": ""}\n')
+    own = OwnData(text_a="text", label="label").data_set()
+    with pytest.raises(UserError, match=r"the label is empty\.$"):
         read(own, tmp_path)
 
 

@@ -14,6 +14,7 @@ from modeling.tasks.classification import (
     collect_labels,
     read_split,
 )
+from modeling.tasks.classification.sources import TableSource
 
 ROWS = [("It's 5 o'clock, \"sharp\".", "late"), ("Früh am Tag", "early")]
 
@@ -89,6 +90,21 @@ def test_columns_by_place_without_header(write, tmp_path):
     assert train[0] == InputExample("train-0", "good", None, "x", "7")
     (test,) = examples_of(own, tmp_path, "test")
     assert (test.text_a, test.label, test.row_id) == ("so so", None, "9")
+
+
+@pytest.mark.parametrize("kind", ["classification", "regression"])
+@pytest.mark.parametrize("split", ["train", "dev"])
+def test_labels_are_never_made_up(write, tmp_path, kind, split):
+    write(f"{split}.tsv", "7\tgood\tx\n8\tbad\ty\n")
+    source = TableSource.of_own_data(OwnData(kind, "2"), str(tmp_path))
+    with pytest.raises(UserError, match=f"column of the {split} set .*--label"):
+        list(source.read(split, None))
+
+
+def test_names_and_places_are_not_mixed(write, tmp_path):
+    write("train.tsv", "text\tlabel\na\tgood\nb\tbad\n")
+    with pytest.raises(UserError, match="no column 'label'. Name all columns"):
+        examples_of(OwnData(text_a="1", label="label"), tmp_path)
 
 
 def test_columns_are_found_anew_in_every_file(write, tmp_path):
@@ -205,12 +221,22 @@ def test_task_file(write, tmp_path):
         ('{"texta": "x"}', "some of the fields kind, text_a.*Received"),
         ('{"kind": "ranking"}', "kind: expected one of .* Received: 'ranking'"),
         ('{"text_a": "x", "label": "x"}', "column 'x' is given two meanings"),
+        ('{"text_a": 0, "label": 1}', "counted from 1. .*text_a='0'"),
+        ('{"text_a": ["x"]}', "text_a must be a text. Received: \\('x',\\)"),
+        ('{"labels": "yes"}', "labels must be a list of texts.*'yes'"),
         ('{"metrics": ["bleu"]}', "classification has accuracy.*'bleu'"),
     ],
 )
 def test_bad_task_files(write, content, message):
     with pytest.raises(UserError, match=message):
         OwnData.load(write("task.json", content))
+
+
+def test_numbers_in_task_files(write):
+    path = write("task.json", '{"text_a": 2, "label": 1, "labels": [0, 1]}')
+    assert OwnData.load(path) == OwnData(
+        text_a="2", label="1", labels=("0", "1")
+    )
 
 
 def test_regression(write, tmp_path):
