@@ -64,9 +64,17 @@ class Connection:
 
     async def ask(self, body: bytes) -> tuple[int, bytes]:
         """(status, body)"""
+        was_open = self._streams is not None
         await self.send(body)
-        reader, _ = self._streams
-        head = await reader.readuntil(b"\r\n\r\n")
+        try:
+            head = await self._streams[0].readuntil(b"\r\n\r\n")
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            # The server closes connections that were not used for a while.
+            if not was_open or getattr(error, "partial", b""):
+                raise
+            self.close()
+            return await self.ask(body)
+        reader = self._streams[0]
         length = int(re.search(rb"content-length: (\d+)", head.lower())[1])
         content = await reader.readexactly(length)
         if b"connection: close" in head.lower():
