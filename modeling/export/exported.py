@@ -71,6 +71,8 @@ class Exported(tf.Module):
         # Of the network only the variables are saved: a Keras model brings
         # functions of its own. A method hides it from `tf.Module`.
         self.weights = [variable.value for variable in network.weights]
+        # Texts of a batch differ in length; formats for devices want shapes.
+        getattr(network, "bert", network).skip_padding = tokenizer is not None
         self.network = network.__call__
         # One graph for all signatures.
         self.from_rows = tf.function(self.of_rows, autograph=False)

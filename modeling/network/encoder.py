@@ -12,7 +12,14 @@ from modeling.config import BertConfig
 from modeling.network.base import ConfiguredModel
 from modeling.network.dropout import Seed
 from modeling.network.embeddings import Embeddings
-from modeling.network.layers import Encoder, Pooler, attention_bias
+from modeling.network.layers import (
+    Encoder,
+    Pooler,
+    all_rows,
+    attention_bias,
+    rows_at,
+    token_places,
+)
 
 Tensor = Any
 
@@ -55,6 +62,11 @@ class BertModel(ConfiguredModel):
       name: first part of every variable path.
       dtype: a Keras dtype policy, such as "mixed_bfloat16".
 
+    Attributes:
+      skip_padding: may be set: whether blocks compute tokens alone, in time for
+        tokens instead of positions. Outputs are zeros at padding. Shapes then
+        depend on the mask, which compilers do not take.
+
     Example:
       >>> model = BertModel(BertConfig(vocab_size=100, hidden_size=16,
       ...     num_hidden_layers=2, num_attention_heads=4,
@@ -92,6 +104,7 @@ class BertModel(ConfiguredModel):
         self.encoder = Encoder(self.config, 1, recompute, fuse, dtype=policy)
         self.pooler = Pooler(self.config, dtype=policy)
         self.seed_generator = keras.random.SeedGenerator()
+        self.skip_padding = False
         self.build()
 
     @property
@@ -142,14 +155,21 @@ class BertModel(ConfiguredModel):
         # [B, F, D] -> [B * F, D]
         batch, length = ops.shape(input_ids)
         size = self.config.hidden_size
+        places = token_places(input_mask) if self.skip_padding else None
         layers, attention_probs = self.encoder(
-            ops.reshape(embedding_output, (-1, size)),
+            rows_at(ops.reshape(embedding_output, (-1, size)), places),
             attention_bias(input_mask, inputs.get("block_ids")),
             seed=seed,
             return_probs=return_attention_probs,
+            places=places,
         )
         # [B * F, D] -> [B, F, D]
-        layers = [ops.reshape(x, (batch, length, size)) for x in layers]
+        layers = [
+            ops.reshape(
+                all_rows(x, places, batch * length), (batch, length, size)
+            )
+            for x in layers
+        ]
         outputs = {
             "sequence_output": layers[-1],
             "pooled_output": self.pooler(

@@ -117,6 +117,32 @@ def gather_positions(sequence: Tensor, positions: Tensor) -> Tensor:
     return ops.take(ops.reshape(sequence, (-1, size)), flat, axis=0)
 
 
+def token_places(input_mask: Tensor) -> Tensor:
+    """Where tokens stand among the rows [B * F, D], padding left out.
+
+    Args:
+      input_mask: [B, F], 1 for tokens, 0 for padding.
+
+    Returns:
+      int32 [number of tokens].
+    """
+    (places,) = ops.nonzero(ops.reshape(input_mask, (-1,)))
+    return ops.cast(places, "int32")
+
+
+def rows_at(rows: Tensor, places: Tensor | None) -> Tensor:
+    """[B * F, D] -> [number of places, D]; all rows where there are none."""
+    return rows if places is None else ops.take(rows, places, axis=0)
+
+
+def all_rows(rows: Tensor, places: Tensor | None, count: Tensor) -> Tensor:
+    """The inverse of `rows_at`: [count, D], zeros for what was left out."""
+    if places is None:
+        return rows
+    shape = (count, rows.shape[-1])
+    return ops.scatter(ops.expand_dims(places, -1), rows, shape)
+
+
 class SelfAttention(keras.layers.Layer):
     """Multi-head attention of a sequence to itself (original:
     `attention_layer`).
@@ -143,23 +169,32 @@ class SelfAttention(keras.layers.Layer):
         self.built = True
 
     def call(
-        self, hidden: Tensor, bias: Tensor, seed: Seed | None = None
+        self,
+        hidden: Tensor,
+        bias: Tensor,
+        seed: Seed | None = None,
+        places: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Attends.
 
         Args:
-          hidden: [B * F, D].
+          hidden: [B * F, D], or [number of places, D].
           bias: [B, 1, 1 or F, T], see `attention_bias`; F equals T.
           seed: of this step's dropout; None: no dropout.
+          places: see `token_places`; None: `hidden` has all rows.
 
         Returns:
-          The context [B * F, D] and the probabilities [B, N, F, T].
+          The context, in the shape of `hidden`, and the probabilities
+          [B, N, F, T].
         """
-        length = ops.shape(bias)[-1]
+        batch, length = ops.shape(bias)[0], ops.shape(bias)[-1]
         # [B, N, F, H] each
-        query = self._split_heads(self.query(hidden), length)
-        key = self._split_heads(self.key(hidden), length)
-        value = self._split_heads(self.value(hidden), length)
+        query, key, value = (
+            self._split_heads(
+                all_rows(project(hidden), places, batch * length), length
+            )
+            for project in (self.query, self.key, self.value)
+        )
 
         # [B, N, F, T]; scaled before the product, which float16 may not hold.
         query = query * self.config.head_size**-0.5
@@ -177,7 +212,8 @@ class SelfAttention(keras.layers.Layer):
         # [B, N, F, H] -> [B, F, N, H] -> [B * F, D]
         context = ops.matmul(dropped, value)
         context = ops.transpose(context, (0, 2, 1, 3))
-        return ops.reshape(context, (-1, self.config.hidden_size)), probs
+        context = ops.reshape(context, (-1, self.config.hidden_size))
+        return rows_at(context, places), probs
 
     def _split_heads(self, x: Tensor, length: Any) -> Tensor:
         # [B * F, D] -> [B, F, N, H] -> [B, N, F, H]
@@ -247,9 +283,13 @@ class Attention(keras.layers.Layer):
         self.built = True
 
     def call(
-        self, hidden: Tensor, bias: Tensor, seed: Seed | None = None
+        self,
+        hidden: Tensor,
+        bias: Tensor,
+        seed: Seed | None = None,
+        places: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        context, probs = self.attend(hidden, bias, seed=seed)
+        context, probs = self.attend(hidden, bias, seed=seed, places=places)
         return self.finish(context, hidden, seed=seed), probs
 
 
@@ -310,10 +350,14 @@ class TransformerLayer(keras.layers.Layer):
         self.built = True
 
     def call(
-        self, hidden: Tensor, bias: Tensor, seed: Seed | None = None
+        self,
+        hidden: Tensor,
+        bias: Tensor,
+        seed: Seed | None = None,
+        places: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """[B * F, D] -> [B * F, D], and the attention [B, N, F, T]."""
-        attended, probs = self.attention(hidden, bias, seed=seed)
+        attended, probs = self.attention(hidden, bias, seed=seed, places=places)
         wide = self.intermediate(attended)
         return self.finish(wide, attended, seed=seed), probs
 
@@ -360,14 +404,16 @@ class Encoder(keras.layers.Layer):
         bias: Tensor,
         seed: Seed | None = None,
         return_probs: bool = False,
+        places: Tensor | None = None,
     ) -> tuple[list[Tensor], list[Tensor]]:
         """[B * F, D] -> each block's output [B * F, D] and attention.
 
-        Attention is returned on request only: what is returned is kept.
+        Attention is returned on request only: what is returned is kept. With
+        `places`, see `token_places`, what goes in and out has their rows only.
         """
         outputs, attentions = [], []
         for block in self.blocks:
-            call = _returning(block, bias, return_probs)
+            call = _returning(block, bias, places, return_probs)
             if self.recompute:
                 results = recomputed(call, hidden, seed)
             else:
@@ -379,12 +425,13 @@ class Encoder(keras.layers.Layer):
 
 
 def _returning(
-    block: TransformerLayer, bias: Tensor, probs: bool
+    block: TransformerLayer, bias: Tensor, places: Tensor | None, probs: bool
 ) -> Callable[[Tensor, Seed | None], tuple[Tensor, ...]]:
     """The block as a function of what differs between its calls."""
 
     def call(hidden: Tensor, seed: Seed | None) -> tuple[Tensor, ...]:
-        return block(hidden, bias, seed=seed)[: 2 if probs else 1]
+        results = block(hidden, bias, seed=seed, places=places)
+        return results[: 2 if probs else 1]
 
     return call
 

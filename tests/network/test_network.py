@@ -271,3 +271,37 @@ def test_two_models_do_not_share_names_or_weights(tiny_config):
         assert np.abs(kernel).max() <= 0.0401
         for other in kernels[i + 1 :]:
             assert np.abs(kernel - other).max() > 0.01
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_padding_can_be_left_out(tiny_config, dtype):
+    if keras.backend.backend() == "jax":
+        pytest.skip("shapes cannot depend on numbers")
+    model = spread(BertModel(tiny_config, dtype=dtype))
+    mask = np.array([[1, 1, 1, 0, 0], [1, 0, 1, 1, 1], [0, 0, 0, 0, 0]])
+    inputs = {
+        "input_ids": np.array([[2, 7, 3, 0, 0], [2, 8, 9, 4, 3], [0] * 5]),
+        "input_mask": mask,
+    }
+    expected = model(inputs)
+    model.skip_padding = True
+    actual = model(inputs)
+    # The last row has no token to pool.
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(ops.cast(actual["pooled_output"][:2], "float32")),
+        ops.convert_to_numpy(
+            ops.cast(expected["pooled_output"][:2], "float32")
+        ),
+        atol=1e-6 if dtype == "float32" else 2e-2,
+    )
+    for a, e in zip(
+        actual["all_encoder_layers"],
+        expected["all_encoder_layers"],
+        strict=True,
+    ):
+        a, e = (ops.convert_to_numpy(ops.cast(x, "float32")) for x in (a, e))
+        np.testing.assert_allclose(
+            a,
+            e * mask[..., None],
+            atol=2e-6 if dtype == "float32" else 5e-2,
+        )

@@ -217,10 +217,9 @@ def test_neighbours_in_length_are_chosen():
     assert chosen([100, 300, 90, 10, 95, 80], tokens=400) == [0, 2, 4, 5]
 
 
-def test_padding_costs_less_than_another_batch():
-    # 190 tokens of it beside the first.
-    assert chosen([200, 10]) == [0]
-    assert chosen([40, 3, 3, 3]) == [0, 1, 2, 3]
+def test_padding_is_no_reason_for_another_batch():
+    assert chosen([200, 10]) == [0, 1]
+    assert chosen([200, 10], tokens=399) == [0]
 
 
 def test_one_token_means_one_row():
