@@ -160,20 +160,25 @@ class Repository:
         return served
 
     async def start(self) -> None:
-        """Loads the newest version of every model.
+        """Loads the newest version of every model, or the newest whole one.
 
         Raises:
-          UserError: there is none, or one that cannot be loaded.
+          UserError: there is no model, or one that cannot be loaded.
         """
         for name, versions in find_models(self._directory).items():
-            version = max(versions)
-            folder = versions[version]
-            try:
-                await self._take_over(name, version, folder)
-            except Exception as error:
-                raise UserError(
-                    f"{folder} cannot be loaded: {error}"
-                ) from error
+            told = []
+            for version in sorted(versions, reverse=True):
+                folder = versions[version]
+                looks = _looks(folder)
+                try:
+                    await self._take_over(name, version, folder)
+                    break
+                except Exception as error:
+                    self._failed[folder] = looks
+                    told.append(f"{folder} cannot be loaded: {error}")
+                    logging.error(told[-1])
+            else:
+                raise UserError(told[0])
         if not self._served:
             raise UserError(
                 f"{self._directory} has no models: NAME/VERSION/{_GRAPH}, as "
