@@ -29,13 +29,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from absl import app, flags
 
+from benchmarks import our_training as ours
 from benchmarks import transformers_training as peer
-from modeling.finetuning import Recipe, Surroundings, Trial, find_start
+from modeling.finetuning import Recipe, Trial
 from modeling.finetuning.classification import (
     ClassificationJob,
     ClassificationOptions,
 )
-from modeling.pretrained import PretrainedFiles
 from modeling.tasks.classification import (
     InputExample,
     Labels,
@@ -44,13 +44,6 @@ from modeling.tasks.classification import (
     find_data_set,
 )
 from modeling.tasks.classification.sources import TableSource
-from modeling.training import (
-    LoopOptions,
-    OptimizerOptions,
-    Schedule,
-    StepOptions,
-    TrainingOptions,
-)
 
 _JOBS = ("ours", "padded", "transformers")
 
@@ -113,26 +106,13 @@ class _Beginning(TableSource):
 
 
 def _run_ours(source: _Beginning, by_length: bool, seed: int) -> _Result:
-    import tensorflow as tf
-
     with tempfile.TemporaryDirectory() as directory:
-        start = find_start(
-            PretrainedFiles(_MODEL_DIR.value),
-            directory,
-            True,
-            _MAX_SEQ_LENGTH.value,
+        recipe = Recipe(
+            max_seq_length=_MAX_SEQ_LENGTH.value,
+            warmup_proportion=_WARMUP,
+            length_batching=by_length,
         )
-        surroundings = Surroundings(
-            start=start,
-            strategy=tf.distribute.get_strategy(),
-            output_dir=directory,
-            recipe=Recipe(
-                max_seq_length=_MAX_SEQ_LENGTH.value,
-                warmup_proportion=_WARMUP,
-                length_batching=by_length,
-            ),
-            init_checkpoint=_MODEL_DIR.value,
-        )
+        surroundings = ours.surroundings(_MODEL_DIR.value, directory, recipe)
         rows = RowOptions(_MAX_SEQ_LENGTH.value)
         job = ClassificationJob(
             source, surroundings, ClassificationOptions(rows=rows)
@@ -140,20 +120,10 @@ def _run_ours(source: _Beginning, by_length: bool, seed: int) -> _Result:
         trial = Trial(
             _LEARNING_RATE.value, _BATCH_SIZE.value, _NUM_EPOCHS.value, seed
         )
-        trained = job.fine_tuning(_options).run_all([trial])
+        trained = job.fine_tuning(ours.training_options).run_all([trial])
         seconds = trained.session.phases.seconds["training"]
         score = job.evaluate(trained.session)["score"]
     return _Result(seconds / _NUM_EPOCHS.value, score)
-
-
-def _options(trial: Trial, steps: int, warmup: int) -> TrainingOptions:
-    return TrainingOptions(
-        Schedule(trial.learning_rate, steps, warmup),
-        OptimizerOptions(bias_correction=True),
-        StepOptions(trial.seed),
-        LoopOptions(steps, save_checkpoints_steps=steps),
-        trial.batch_size,
-    )
 
 
 def _run_transformers(source: _Beginning, seed: int) -> _Result:

@@ -26,10 +26,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from absl import app, flags
 
+from benchmarks import our_training as ours
 from benchmarks import transformers_training as peer
-from modeling.finetuning import Recipe, Surroundings, Trial, find_start
+from modeling.finetuning import Recipe, Trial
 from modeling.finetuning.squad import SquadJob, SquadOptions
-from modeling.pretrained import PretrainedFiles
 from modeling.tasks.squad import (
     AnswerOptions,
     Paragraph,
@@ -37,13 +37,6 @@ from modeling.tasks.squad import (
     read_paragraphs,
     right_answers,
     squad_metrics,
-)
-from modeling.training import (
-    LoopOptions,
-    OptimizerOptions,
-    Schedule,
-    StepOptions,
-    TrainingOptions,
 )
 
 _MODEL_DIR = flags.DEFINE_string("model_dir", None, "Hugging Face directory.")
@@ -106,25 +99,12 @@ def _split(directory: str) -> tuple[str, str]:
 
 
 def _run_ours(train: str, dev: str, seed: int) -> _Result:
-    import tensorflow as tf
-
     with tempfile.TemporaryDirectory() as directory:
-        start = find_start(
-            PretrainedFiles(_MODEL_DIR.value),
-            directory,
-            True,
-            _WINDOWS.max_seq_length,
+        recipe = Recipe(
+            max_seq_length=_WINDOWS.max_seq_length,
+            warmup_proportion=_WARMUP,
         )
-        surroundings = Surroundings(
-            start=start,
-            strategy=tf.distribute.get_strategy(),
-            output_dir=directory,
-            recipe=Recipe(
-                max_seq_length=_WINDOWS.max_seq_length,
-                warmup_proportion=_WARMUP,
-            ),
-            init_checkpoint=_MODEL_DIR.value,
-        )
+        surroundings = ours.surroundings(_MODEL_DIR.value, directory, recipe)
         options = SquadOptions(
             train_file=train,
             predict_file=dev,
@@ -135,20 +115,10 @@ def _run_ours(train: str, dev: str, seed: int) -> _Result:
         trial = Trial(
             _LEARNING_RATE.value, _BATCH_SIZE.value, _NUM_EPOCHS.value, seed
         )
-        trained = job.fine_tuning(_training_options).run_all([trial])
+        trained = job.fine_tuning(ours.training_options).run_all([trial])
         found = job.evaluate(trained.session)
         seconds = trained.session.phases.seconds["training"]
     return _Result(seconds, found["exact"], found["f1"])
-
-
-def _training_options(trial: Trial, steps: int, warmup: int) -> TrainingOptions:
-    return TrainingOptions(
-        Schedule(trial.learning_rate, steps, warmup),
-        OptimizerOptions(bias_correction=True),
-        StepOptions(trial.seed),
-        LoopOptions(steps, save_checkpoints_steps=steps),
-        trial.batch_size,
-    )
 
 
 def _run_transformers(train: str, dev: str, seed: int) -> _Result:

@@ -12,14 +12,9 @@ from modeling.config import BertConfig
 from modeling.network.base import ConfiguredModel
 from modeling.network.dropout import Seed
 from modeling.network.embeddings import Embeddings
-from modeling.network.layers import (
-    Encoder,
-    Pooler,
-    all_rows,
-    attention_bias,
-    rows_at,
-    token_places,
-)
+from modeling.network.layers import Encoder, attention_bias
+from modeling.network.places import all_rows, rows_at, token_places
+from modeling.network.pooler import Pooler
 
 Tensor = Any
 

@@ -10,12 +10,8 @@ from keras import ops
 
 from modeling.config import BertConfig
 from modeling.network.activations import activation
-from modeling.network.layers import (
-    dense,
-    gather_positions,
-    initializer,
-    layer_norm,
-)
+from modeling.network.layers import dense, initializer, layer_norm
+from modeling.network.places import gather_positions
 
 Tensor = Any
 

@@ -25,6 +25,7 @@ from modeling.network.fused import (
     dropped_softmax,
     normalized_sum,
 )
+from modeling.network.places import all_rows, rows_at
 from modeling.network.recompute import recomputed
 
 Tensor = Any
@@ -99,48 +100,6 @@ def attention_bias(
         same = ops.equal(block_ids[:, :, None], block_ids[:, None, :])
         allowed = allowed * ops.cast(same, "float32")[:, None, :, :]
     return (1.0 - allowed) * _MASKED_SCORE
-
-
-def gather_positions(sequence: Tensor, positions: Tensor) -> Tensor:
-    """Vectors at the given positions (original: `gather_indexes`).
-
-    Args:
-      sequence: [B, F, D].
-      positions: integers [B, P].
-
-    Returns:
-      [B * P, D].
-    """
-    batch, length, size = ops.shape(sequence)
-    starts = ops.arange(batch, dtype=positions.dtype)[:, None] * length
-    flat = ops.reshape(positions + starts, (-1,))
-    return ops.take(ops.reshape(sequence, (-1, size)), flat, axis=0)
-
-
-def token_places(input_mask: Tensor) -> Tensor:
-    """Where tokens stand among the rows [B * F, D], padding left out.
-
-    Args:
-      input_mask: [B, F], 1 for tokens, 0 for padding.
-
-    Returns:
-      int32 [number of tokens].
-    """
-    (places,) = ops.nonzero(ops.reshape(input_mask, (-1,)))
-    return ops.cast(places, "int32")
-
-
-def rows_at(rows: Tensor, places: Tensor | None) -> Tensor:
-    """[B * F, D] -> [number of places, D]; all rows where there are none."""
-    return rows if places is None else ops.take(rows, places, axis=0)
-
-
-def all_rows(rows: Tensor, places: Tensor | None, count: Tensor) -> Tensor:
-    """The inverse of `rows_at`: [count, D], zeros for what was left out."""
-    if places is None:
-        return rows
-    shape = (count, rows.shape[-1])
-    return ops.scatter(ops.expand_dims(places, -1), rows, shape)
 
 
 class SelfAttention(keras.layers.Layer):
@@ -434,30 +393,3 @@ def _returning(
         return results[: 2 if probs else 1]
 
     return call
-
-
-class Pooler(keras.layers.Layer):
-    """Dense tanh layer over the first token, or over those at positions."""
-
-    def __init__(self, config: BertConfig, **kwargs: Any) -> None:
-        super().__init__(name="pooler", **kwargs)
-        self.config = config
-        self.dense = dense(
-            config, config.hidden_size, "dense", self.dtype_policy
-        )
-
-    def build(self, input_shape: Any = None) -> None:
-        self.dense.build((None, self.config.hidden_size))
-        self.built = True
-
-    def call(
-        self, sequence_output: Tensor, positions: Tensor | None = None
-    ) -> Tensor:
-        """[B, F, D] -> [B, D]; with positions [B, K] -> [B, K, D]."""
-        if positions is None:
-            return ops.tanh(self.dense(sequence_output[:, 0, :]))
-        pooled = ops.tanh(
-            self.dense(gather_positions(sequence_output, positions))
-        )
-        shape = (-1, ops.shape(positions)[1], self.config.hidden_size)
-        return ops.reshape(pooled, shape)

@@ -17,7 +17,7 @@ from modeling.config import BertConfig
 from modeling.network.crf import Crf
 from modeling.network.dropout import Seed
 from modeling.network.headed import FeatureModel, HeadedModel
-from modeling.network.layers import gather_positions
+from modeling.network.places import gather_positions
 from modeling.network.tag_chains import Allowed
 
 Tensor = Any
