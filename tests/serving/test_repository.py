@@ -22,6 +22,19 @@ def repository(directory, load):
     )
 
 
+def loading(directory):
+    """Folders as they are loaded, and what loads those that are whole."""
+    loaded = []
+
+    def load(folder):
+        loaded.append(folder[len(str(directory)) :])
+        if (directory / folder / "broken").exists():
+            raise OSError("not whole")
+        return Gate().model()
+
+    return loaded, load
+
+
 def test_find_models(tmp_path):
     version(tmp_path, "a", 2)
     version(tmp_path, "a", 10)
@@ -52,13 +65,7 @@ def test_mistakes_at_the_start(tmp_path):
 
 
 def test_a_broken_version_at_the_start_leaves_the_one_before(tmp_path):
-    loaded = []
-
-    def load(folder):
-        loaded.append(folder)
-        if (tmp_path / folder / "broken").exists():
-            raise OSError("not whole")
-        return Gate().model()
+    loaded, load = loading(tmp_path)
 
     async def main():
         models = repository(tmp_path, load)
@@ -81,13 +88,7 @@ def test_a_broken_version_at_the_start_leaves_the_one_before(tmp_path):
 
 
 def test_new_versions(tmp_path):
-    loaded = []
-
-    def load(folder):
-        loaded.append(folder[len(str(tmp_path)) :])
-        if (tmp_path / folder / "broken").exists():
-            raise OSError("not whole")
-        return Gate().model()
+    loaded, load = loading(tmp_path)
 
     async def main():
         models = repository(tmp_path, load)
