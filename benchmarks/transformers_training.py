@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import time
 from collections.abc import Sequence
 from typing import Any
 
+from modeling.finetuning import Trial
 
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """What both sides are given.
-
-    Attributes:
-      batch_size: examples of a batch.
-      num_epochs: over the examples.
-      learning_rate: the peak.
-      warmup: share of the steps in which it rises.
-      seed: of everything.
-    """
-
-    batch_size: int
-    num_epochs: float
-    learning_rate: float
-    warmup: float
-    seed: int
+WARMUP = 0.1  # share of the steps in which the rate rises
 
 
 def prepare(seed: int) -> None:
@@ -37,7 +21,7 @@ def prepare(seed: int) -> None:
 
 
 def train(
-    model: Any, features: Sequence[Any], collate: Any, options: Options
+    model: Any, features: Sequence[Any], collate: Any, trial: Trial
 ) -> float:
     """Trains with AdamW, in batches of similar length; returns the seconds.
 
@@ -47,20 +31,20 @@ def train(
     from transformers import get_linear_schedule_with_warmup
     from transformers.trainer_pt_utils import LengthGroupedSampler
 
-    steps = int(len(features) / options.batch_size * options.num_epochs)
+    steps = int(len(features) / trial.batch_size * trial.num_train_epochs)
     optimizer = torch.optim.AdamW(
-        _decayed(model), lr=options.learning_rate, eps=1e-6
+        _decayed(model), lr=trial.learning_rate, eps=1e-6
     )
     schedule = get_linear_schedule_with_warmup(
-        optimizer, int(steps * options.warmup), steps
+        optimizer, int(steps * WARMUP), steps
     )
     sampler = LengthGroupedSampler(
-        options.batch_size,
+        trial.batch_size,
         lengths=[len(f["input_ids"]) for f in features],
-        generator=torch.Generator().manual_seed(options.seed),
+        generator=torch.Generator().manual_seed(trial.seed),
     )
     loader = torch.utils.data.DataLoader(
-        features, options.batch_size, sampler=sampler, collate_fn=collate
+        features, trial.batch_size, sampler=sampler, collate_fn=collate
     )
     model.train()
     done, start = 0, time.perf_counter()
