@@ -8,6 +8,8 @@ from typing import Any
 
 from keras import ops
 
+from modeling.network.gradients import with_gradient
+
 Tensor = Any
 
 
@@ -35,15 +37,10 @@ def _with_slope(
     numbers: all is computed in float32.
     """
 
-    @ops.custom_gradient
+    @with_gradient
     def compute(x: Tensor) -> tuple[Tensor, Callable]:
         value, slope = function(x)
-
-        def gradient(*args: Tensor, upstream: Tensor | None = None) -> Tensor:
-            # Back ends differ in how they call it.
-            return (args[0] if upstream is None else upstream) * slope
-
-        return value, gradient
+        return value, lambda upstream: upstream * slope
 
     def call(x: Tensor) -> Tensor:
         return ops.cast(compute(ops.cast(x, "float32")), x.dtype)

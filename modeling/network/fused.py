@@ -22,6 +22,7 @@ import keras
 from keras import ops
 
 from modeling.network.dropout import drop
+from modeling.network.gradients import with_gradient
 
 Tensor = Any
 
@@ -41,15 +42,10 @@ def activated(
     """
     forward, backward = _activated(function)
 
-    @ops.custom_gradient
+    @with_gradient
     def compute(x: Tensor, bias: Tensor) -> tuple[Tensor, Callable]:
         output, slope = forward(x, bias)
-
-        def gradient(*args: Tensor, upstream: Tensor | None = None) -> Any:
-            # Back ends differ in how they call it.
-            return backward(args[0] if upstream is None else upstream, slope)
-
-        return output, gradient
+        return output, lambda upstream: backward(upstream, slope)
 
     return compute(x, _value(bias))
 
@@ -77,14 +73,13 @@ def normalized_sum(
     """
     forward, backward = _normalized_sum(norm.epsilon, rate)
 
-    @ops.custom_gradient
+    @with_gradient
     def compute(
         x: Tensor, bias: Tensor, residual: Tensor, gamma: Tensor, beta: Tensor
     ) -> tuple[Tensor, Callable]:
         output, *kept = forward(x, bias, residual, gamma, beta, seed)
 
-        def gradient(*args: Tensor, upstream: Tensor | None = None) -> Any:
-            upstream = args[0] if upstream is None else upstream
+        def gradient(upstream: Tensor) -> tuple[Tensor, ...]:
             return backward(upstream, *kept, gamma, seed)
 
         return output, gradient
@@ -110,15 +105,10 @@ def dropped_softmax(
     """
     forward, backward = _dropped_softmax(rate)
 
-    @ops.custom_gradient
+    @with_gradient
     def compute(scores: Tensor) -> tuple[Any, Callable]:
         outputs = forward(scores, bias, seed)
-
-        def gradient(*args: Tensor, upstream: Any = None) -> Tensor:
-            upstream = args[0] if upstream is None else upstream[0]
-            return backward(upstream, outputs[1], seed)
-
-        return outputs, gradient
+        return outputs, lambda upstream: backward(upstream, outputs[1], seed)
 
     return compute(scores)
 

@@ -10,6 +10,7 @@ from keras import ops
 
 from modeling.config import BertConfig
 from modeling.network.activations import activation
+from modeling.network.gradients import with_gradient
 from modeling.network.layers import dense, initializer, layer_norm
 from modeling.network.places import gather_positions
 
@@ -79,7 +80,7 @@ class MaskedLMHead(keras.layers.Layer):
         )
 
 
-@ops.custom_gradient
+@with_gradient
 def _scores(x: Tensor, table: Tensor) -> tuple[Tensor, Callable]:
     """[B * P, D], [V, D] -> [B * P, V], the product with each row.
 
@@ -87,9 +88,7 @@ def _scores(x: Tensor, table: Tensor) -> tuple[Tensor, Callable]:
     transposed: a pass over the largest of all gradients.
     """
 
-    def gradient(*args: Tensor, upstream: Tensor | None = None) -> Any:
-        # Back ends differ in how they call it.
-        upstream = args[0] if upstream is None else upstream
+    def gradient(upstream: Tensor) -> tuple[Tensor, Tensor]:
         of_table = ops.matmul(ops.transpose(upstream), x)
         return ops.matmul(upstream, table), of_table
 
