@@ -311,6 +311,14 @@ def _is_open(path: str) -> bool:
     return path in _OPEN or path.startswith(_STATIC)
 
 
+def refuse(status: int, reason: str) -> Response:
+    """What a client is told that never comes to the application."""
+    retry_after = 1 if status == 503 else None
+    response = _refusal(RequestRefused(status, reason, retry_after))
+    response.headers["connection"] = "close"
+    return response
+
+
 async def _index(request: Request) -> Response:
     return FileResponse(
         _PAGE / "index.html",
