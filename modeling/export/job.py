@@ -335,3 +335,5 @@ def _remove_empty(directory: str) -> None:
     except OSError:
         # Other versions are there.
         pass
+            "vocab_size": trained.config.vocab_size,
+            "type_vocab_size": trained.config.type_vocab_size,

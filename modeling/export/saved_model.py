@@ -107,10 +107,12 @@ def _signatures(exported: Exported, exporter: Exporter) -> dict[str, Any]:
             {name: tf.cast(v, tf.int32) for name, v in columns.items()}
         )
 
+        exported.check_rows(rows)
     return {
         TEXT: _concrete(from_texts, texts),
         TOKEN_IDS: _concrete(from_rows, exported.row_specs()),
         EXAMPLES: _concrete(
+        exported.check_rows(columns)
             from_examples,
             {EXAMPLES: tf.TensorSpec([None], tf.string, EXAMPLES)},
         ),
