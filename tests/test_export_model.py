@@ -366,6 +366,64 @@ def test_tflite(tmp_path, precision, capsys):
     assert (version / "model.tflite").stat().st_size > 1000
 
 
+@pytest.mark.parametrize(
+    ("there", "asked", "advice"),
+    [
+        ("saved_model.pb", "tflite", "--name=model-tflite"),
+        ("saved_model.pb", "onnx", "--name=model-onnx"),
+        ("model.tflite", "saved_model", "--name=model-saved_model"),
+        ("model.onnx", "tflite", "--name=model-tflite"),
+    ],
+)
+def test_versions_have_one_format(tmp_path, there, asked, advice):
+    model_dir = write_model(tmp_path / "model", BertModel(CONFIG))
+    models = tmp_path / "models"
+    first = models / "model" / "1"
+    first.mkdir(parents=True)
+    (first / there).write_bytes(b"")
+    with pytest.raises(UserError, match=f"has versions in .*{advice}"):
+        export(model_dir, models, format=asked)
+    assert [path.name for path in first.parent.iterdir()] == ["1"]
+
+
+_TOKENS, _RECORDS = "tokens", "a tf.train.Example"
+
+
+@pytest.mark.parametrize(
+    ("trained", "form"),
+    [
+        (lambda path: classifier(path, doc_stride=9), _TOKENS),
+        (answerer, _RECORDS),
+        *(
+            pytest.param(trained, form, marks=pytest.mark.slow)
+            for trained, form in (
+                (classifier, _TOKENS),
+                (classifier, _RECORDS),
+                (lambda path: classifier(path, doc_stride=9), _RECORDS),
+                (answerer, _TOKENS),
+                (plain_tagger, _TOKENS),
+                (plain_tagger, _RECORDS),
+                (chooser, _TOKENS),
+                (chooser, _RECORDS),
+            )
+        ),
+    ],
+)
+def test_every_signature_is_compared(tmp_path, monkeypatch, trained, form):
+    model_dir = trained(tmp_path / "model")
+
+    def check_rows(self, rows):
+        # What was read as token 5 would be another one.
+        is_record = rows["input_ids"].dtype == tf.int64
+        if is_record == (form == _RECORDS):
+            rows["input_ids"] = rows["input_ids"] // 2
+
+    monkeypatch.setattr(Exported, "check_rows", check_rows)
+    with pytest.raises(Refused, match=f"given as {form}: .* Nothing was"):
+        export(model_dir, tmp_path / "models")
+    assert list((tmp_path / "models").iterdir()) == []
+
+
 def test_tflite_tells_what_it_has_not(tmp_path):
     model_dir = write_model(tmp_path / "model", BertModel(CONFIG))
     config = dataclasses.replace(CONFIG, hidden_act="gelu_erf")
