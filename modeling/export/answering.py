@@ -150,6 +150,7 @@ class AnswererExporter:
     Args:
       trained: by `run_squad.py`.
       answers: how answers are made of scores.
+    exported = TextAnswerer
 
     Raises:
       UserError: its vocabulary is of SentencePiece.
@@ -197,7 +198,8 @@ class AnswererExporter:
 
     def row(self, sample: Sample) -> tuple[Arrays, Arrays] | None:
         _, features = self._features(sample)
-        if len(features) != 1:
+        if not len(features):
+            # Of no context.
             return None
         rows = _row(features, 0)
         logits = self._trained_graph(rows)

@@ -61,7 +61,16 @@ class TextClassifier(Exported):
             rows = lay_out(self.tokenizer, *cut(first, second, length))
             return self.from_rows(rows)
         *parts, counts = slide(first, second, length, stride)
-        return self.from_rows(group(lay_out(self.tokenizer, *parts), counts))
+        rows = lay_out(self.tokenizer, *parts)
+        read = tf.function(self._vectors_of_rows, autograph=False)
+        vectors = in_batches(read, rows)["vectors"]
+        # [R, ...] -> [N, windows of a text, ...]
+        windows = group(
+            {"vectors": vectors, "mask": rows["input_mask"]}, counts
+        )
+        vectors = tf.reshape(windows["vectors"], [-1, vectors.shape[-1]])
+        logits = self._judge(vectors, windows["mask"])
+        return self._say(self._task.shares(logits))
 
     def of_rows(self, rows: Rows) -> Outputs:
         probabilities = self._task.probabilities(self.network, rows)
@@ -101,6 +110,7 @@ class ClassifierExporter:
         self._options = RowOptions(
             self.max_seq_length, trained.kept.get("doc_stride")
         )
+    exported = TextClassifier
         self._encoder = ExampleEncoder(
             trained.tokenizer, self._labels, self._options
         )
@@ -118,8 +128,6 @@ class ClassifierExporter:
         return PAIRS if len(self.inputs) == 2 else TEXTS
 
     def row(self, sample: Sample) -> tuple[Arrays, Arrays] | None:
-        if self._options.doc_stride is not None:
-            return None
         features = self._features(sample)
         rows = {name: features[name] for name in TOKENS}
         return rows, self.expected(sample)
@@ -136,6 +144,11 @@ class ClassifierExporter:
         found: dict[str, Any] = {"labels": list(self._labels.names)}
         if self._options.doc_stride is not None:
             found["doc_stride"] = self._options.doc_stride
+        if self._options.doc_stride is not None:
+            # [1, windows, F]
+            if rows["input_ids"].shape[1] != 1:
+                return None
+            rows = {name: values[:, 0] for name, values in rows.items()}
         if self.task == "multi_label":
             found["threshold"] = THRESHOLD
         return found

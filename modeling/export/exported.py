@@ -130,11 +130,13 @@ class Exporter(Protocol):
     """A trained model of one family of tasks that can be exported.
 
     Attributes:
+      exported: what it builds.
       task: its name in `model_info.json`.
       inputs: names of the strings that it takes.
       max_seq_length: the longest row in tokens.
     """
 
+    exported: type[Exported]
     task: str
     inputs: tuple[str, ...]
     max_seq_length: int
@@ -152,7 +154,7 @@ class Exporter(Protocol):
 
     def row(self, sample: Sample) -> tuple[Arrays, Arrays] | None:
         """The row of a text, int32 [1, F], by the tokenizer of training, and
-        what the training graph says of it; None where there are several rows.
+        what the training graph says of it; None where there is no one row.
         """
 
     def expected(self, sample: Sample) -> Arrays:

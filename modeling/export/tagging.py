@@ -154,6 +154,7 @@ class TaggerExporter:
 
     task = "tagging"
     inputs = ("text",)
+    exported = TextTagger
 
     def __init__(self, trained: TrainedModel) -> None:
         self._trained = trained
