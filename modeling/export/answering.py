@@ -25,7 +25,7 @@ from modeling.export.exported import (
     Sample,
     graph_of_rows,
 )
-from modeling.export.graph_rows import Rows, lay_out
+from modeling.export.graph_rows import Rows, in_batches, lay_out
 from modeling.export.graph_tokenizer import GraphTokenizer, GraphTokens
 from modeling.export.samples import QUESTIONS
 from modeling.export.trained import TrainedModel
@@ -76,7 +76,7 @@ class TextAnswerer(Exported):
         tokens = self.tokenizer(context)
         windows = cut_windows(self.tokenizer(question), tokens, self._windows)
         rows = lay_out(self.tokenizer, windows.query, windows.part)
-        logits = self.from_rows(rows)
+        logits = in_batches(self.from_rows, rows)
         spans = best_spans(windows, logits, self._answers)
         nothing = None
         if self._answers.version_2_with_negative:

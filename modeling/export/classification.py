@@ -18,7 +18,15 @@ from modeling.export.exported import (
     Sample,
     graph_of_rows,
 )
-from modeling.export.graph_rows import Rows, Spans, cut, group, lay_out, slide
+from modeling.export.graph_rows import (
+    Rows,
+    Spans,
+    cut,
+    group,
+    in_batches,
+    lay_out,
+    slide,
+)
 from modeling.export.graph_tokenizer import GraphTokenizer
 from modeling.export.layers import count_blocks
 from modeling.export.samples import PAIRS, TEXTS
@@ -50,6 +58,7 @@ class TextClassifier(Exported):
     ) -> None:
         super().__init__(network, tokenizer)
         self._task, self._options = task, options
+        self._read_rows, self._judge = network.read_rows, network.judge
 
     def from_texts(
         self, text: tf.Tensor, text_b: tf.Tensor | None = None
@@ -73,7 +82,12 @@ class TextClassifier(Exported):
         return self._say(self._task.shares(logits))
 
     def of_rows(self, rows: Rows) -> Outputs:
-        probabilities = self._task.probabilities(self.network, rows)
+        return self._say(self._task.probabilities(self.network, rows))
+
+    def _vectors_of_rows(self, rows: Rows) -> Outputs:
+        return {"vectors": self._read_rows(rows)}
+
+    def _say(self, probabilities: tf.Tensor) -> Outputs:
         labels = self._task.labels
         if labels.kind == "regression":
             return {"score": probabilities[:, 0]}
@@ -96,6 +110,7 @@ class ClassifierExporter:
         says, else single texts.
     """
 
+    exported = TextClassifier
     task: str
 
     def __init__(self, trained: TrainedModel, pairs: bool | None) -> None:
@@ -110,7 +125,6 @@ class ClassifierExporter:
         self._options = RowOptions(
             self.max_seq_length, trained.kept.get("doc_stride")
         )
-    exported = TextClassifier
         self._encoder = ExampleEncoder(
             trained.tokenizer, self._labels, self._options
         )
@@ -130,6 +144,11 @@ class ClassifierExporter:
     def row(self, sample: Sample) -> tuple[Arrays, Arrays] | None:
         features = self._features(sample)
         rows = {name: features[name] for name in TOKENS}
+        if self._options.doc_stride is not None:
+            # [1, windows, F]
+            if rows["input_ids"].shape[1] != 1:
+                return None
+            rows = {name: values[:, 0] for name, values in rows.items()}
         return rows, self.expected(sample)
 
     def expected(self, sample: Sample) -> Arrays:
@@ -144,11 +163,6 @@ class ClassifierExporter:
         found: dict[str, Any] = {"labels": list(self._labels.names)}
         if self._options.doc_stride is not None:
             found["doc_stride"] = self._options.doc_stride
-        if self._options.doc_stride is not None:
-            # [1, windows, F]
-            if rows["input_ids"].shape[1] != 1:
-                return None
-            rows = {name: values[:, 0] for name, values in rows.items()}
         if self.task == "multi_label":
             found["threshold"] = THRESHOLD
         return found
