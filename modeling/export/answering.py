@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from modeling.errors import UserError
 from modeling.export.answer_spans import (
     Candidates,
     best_spans,
@@ -41,7 +40,6 @@ from modeling.tasks.squad import (
 )
 from modeling.tasks.squad.answers import NOTHING_FOUND
 from modeling.tasks.squad.task import SquadTask
-from modeling.tokenization import FastTokenizer
 
 _UNUSED = ("bert/pooler",)
 _SIDES = ("start", "end")
@@ -150,22 +148,13 @@ class AnswererExporter:
     Args:
       trained: by `run_squad.py`.
       answers: how answers are made of scores.
-    exported = TextAnswerer
-
-    Raises:
-      UserError: its vocabulary is of SentencePiece.
     """
 
+    exported = TextAnswerer
     task = "question_answering"
     inputs = ("question", "context")
 
     def __init__(self, trained: TrainedModel, answers: AnswerOptions) -> None:
-        if not isinstance(trained.tokenizer, FastTokenizer):
-            raise UserError(
-                f"{trained.directory} has a SentencePiece vocabulary. In a "
-                "graph it does not tell where in a text its tokens stand, "
-                "which answers need: such a model cannot be exported."
-            )
         self._trained = trained
         self.max_seq_length = trained.max_seq_length
         kept = trained.kept
