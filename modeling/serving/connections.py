@@ -111,7 +111,11 @@ class Connection(H11Protocol):
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             response = self._refusal(400, msg)
             for event in (
-                h11.Response(status_code=400, headers=response.raw_headers),
+                h11.Response(
+                    status_code=400,
+                    headers=response.raw_headers,
+                    reason=b"Bad Request",
+                ),
                 h11.Data(data=response.body),
                 h11.EndOfMessage(),
             ):

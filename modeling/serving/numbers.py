@@ -19,7 +19,7 @@ _DTYPES = {
     "DT_INT64": np.dtype(np.int64),
     "DT_FLOAT": np.dtype(np.float32),
 }
-_POSITIONS = "word_positions"
+_MASK, _POSITIONS = "input_mask", "word_positions"
 
 
 class Range(NamedTuple):
@@ -42,7 +42,7 @@ def find_range(name: str, info: Mapping[str, Any]) -> Range | None:
     any_size = 2**31
     sizes = {
         "input_ids": info.get("vocab_size", any_size),
-        "input_mask": 2,
+        _MASK: 2,
         "segment_ids": info.get("type_vocab_size", any_size),
         _POSITIONS: info["max_seq_length"],
         "word_mask": 2,
@@ -98,7 +98,8 @@ def check_row(
     signature: Signature,
     info: Mapping[str, Any],
 ) -> None:
-    """What is given of each token, or of each word, is equally many.
+    """There are tokens, and what is given of each, or of each word, is equally
+    many.
 
     Args:
       row: what the model takes.
@@ -107,7 +108,7 @@ def check_row(
       info: see `find_range`.
 
     Raises:
-      RequestRefused: it is not, or is more than the model takes.
+      RequestRefused: it is not so, or is more than the model takes.
     """
     shapes: dict[bool, set[tuple[int, ...]]] = {}
     for value, (name, tensor) in zip(
@@ -124,9 +125,14 @@ def check_row(
         raise RequestRefused(
             413, f"Row {index} may have {longest} tokens. Received: {most}"
         )
-    if _POSITIONS in signature.inputs and False in shapes:
+    named = dict(zip(signature.inputs, row, strict=True))
+    if longest is not None and _MASK in named and not named[_MASK].any():
+        raise RequestRefused(
+            400, f"{_MASK}[{index}] must have a 1: the row has no tokens."
+        )
+    positions = named.get(_POSITIONS)
+    if positions is not None and False in shapes:
         ((length,),) = shapes[False]
-        positions = row[list(signature.inputs).index(_POSITIONS)]
         if positions.max() >= length:
             _refuse(
                 positions,
@@ -161,4 +167,4 @@ def _shown(value: Any) -> str:
     names = {None: "null", True: "true", False: "false"}
     if value is None or isinstance(value, bool):
         return names[value]
-    return repr(value)[:50]
+    return repr(getattr(value, "item", lambda: value)())[:50]

@@ -190,7 +190,7 @@ def _columns(given: Any, signature: Signature) -> list[dict[str, Any]]:
 
 def _check_names(given: Any, signature: Signature, where: str) -> None:
     if not isinstance(given, dict) or set(given) != set(signature.inputs):
-        names = _names(given) if isinstance(given, dict) else type(given)
+        names = _names(given) if isinstance(given, dict) else _kind(given)
         raise RequestRefused(
             400,
             f"{where} must be an object with {_names(signature.inputs)}. "
@@ -282,6 +282,12 @@ def _text(value: bytes) -> Any:
         return value.decode()
     except UnicodeDecodeError:
         return {"b64": base64.b64encode(value).decode()}
+
+
+def _kind(value: Any) -> str:
+    """What a value is in JSON."""
+    kinds = {str: "a string", list: "a list", bool: "a boolean"}
+    return "null" if value is None else kinds.get(type(value), "a number")
 
 
 def _names(names: Any) -> str:

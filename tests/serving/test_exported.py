@@ -119,6 +119,8 @@ def test_encode(server, models_dir):
         ({"id": 1, "texts": [["a"]]}, r"texts\[0\] must be a string"),
         ({"id": 1, "texts": ["a"], "is_tokenized": True}, "list of tokens"),
         ({"id": 1, "texts": ["a"], "is_tokenized": 1}, "true or false"),
+        ({"id": [[1]], "texts": ["a"]}, '"id" must be a number or a string'),
+        ({"id": {}, "texts": ["a"]}, '"id" must be a number or a string'),
     ],
 )
 def test_encode_tells_what_is_wrong(server, message, reason):

@@ -62,7 +62,12 @@ def ask(of, *instances):
         ("segment_ids", [0, 0, 2], "[2] must be from 0 to 1. Received: 2"),
         ("word_positions", [-1], "[0] must be from 0 to 3. Received: -1"),
         # Where another text of the batch would have a token.
-        ("word_positions", [3], "[0] must be from 0 to 2, a token of its row"),
+        (
+            "word_positions",
+            [3],
+            "[0] must be from 0 to 2, a token of its row. Received: 3",
+        ),
+        ("input_mask", [0, 0, 0], " must have a 1: the row has no tokens"),
         ("word_mask", [7], "[0] must be from 0 to 1. Received: 7"),
     ],
 )

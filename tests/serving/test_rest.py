@@ -116,7 +116,9 @@ def token_row(ids, mask=(1, 1)):
         ({"inputs": {"txt": ["a"]}}, 400, "with text. Received: txt"),
         ({"inputs": {"text": "a"}}, 400, "text must be a list"),
         ({"inputs": {"text": []}}, 400, "not empty"),
-        ({"inputs": 1}, 400, "must be an object"),
+        ({"inputs": 1}, 400, "must be an object with text. Received: a number"),
+        ({"inputs": None}, 400, "Received: null"),
+        ({"inputs": "a"}, 400, "Received: a string"),
         ({"instances": ["a"] * 4}, 413, "3 texts. Received: 4"),
         ({"instances": ["é" * 6]}, 413, "10 bytes. Received: 12"),
         (
