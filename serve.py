@@ -76,8 +76,8 @@ _MAX_CONNECTIONS = flags.DEFINE_integer(
 _TIMEOUT = flags.DEFINE_float(
     "timeout",
     30.0,
-    "Seconds to send a request, to wait for its answer, and to end after a "
-    "signal.",
+    "Seconds to send a request, to wait for its answer, to read it, and to end "
+    "after a signal.",
     lower_bound=0.001,
 )
 _POLL_SECONDS = flags.DEFINE_float(
