@@ -67,13 +67,17 @@ _MAX_QUEUE = flags.DEFINE_integer(
     "max_queue", 4096, "Texts that wait for a model.", lower_bound=1
 )
 _MAX_CONNECTIONS = flags.DEFINE_integer(
-    "max_connections", 1000, "At a time.", lower_bound=1
+    "max_connections",
+    1000,
+    "At a time; where all wait for answers, the next is refused, else the one "
+    "that has been idle for longest makes room.",
+    lower_bound=1,
 )
 _TIMEOUT = flags.DEFINE_float(
     "timeout",
     30.0,
-    "Seconds to send a request, to wait for its answer, and to end after a "
-    "signal.",
+    "Seconds to send a request, to wait for its answer, to read it, and to end "
+    "after a signal.",
     lower_bound=0.001,
 )
 _POLL_SECONDS = flags.DEFINE_float(

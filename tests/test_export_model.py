@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -12,14 +13,18 @@ import pytest
 import tensorflow as tf
 
 from modeling.errors import UserError
-from modeling.export import Refused, answering, parity
-from modeling.export.exported import TOKENS
+from modeling.export import Refused, answering, graph_rows, parity
+from modeling.export.answering import TextAnswerer
+from modeling.export.classification import TextClassifier
+from modeling.export.exported import TOKENS, Exported
+from modeling.export.tagging import TextTagger
 from modeling.features import FeatureExtractor, FeatureOptions
 from modeling.network import (
     BertModel,
     FeatureClassifier,
 )
 from modeling.tasks.classification import Labels
+from modeling.tasks.tagging import TagSet
 from modeling.tokenization import FastTokenizer
 from tests.conftest import ROOT
 from tests.export.models import (
@@ -29,11 +34,16 @@ from tests.export.models import (
     READING,
     VOCAB,
     answerer,
+    chooser,
     classifier,
     export,
     load,
     record,
+    tagger,
     write_model,
+)
+from tests.tokenization.test_sentencepiece_tokenizer import (  # noqa: F401
+    model_file,
 )
 
 
@@ -50,6 +60,10 @@ def rows_of(texts, max_seq_length=32, lower=True):
         "input_mask": mask,
         "segment_ids": tf.zeros_like(padded),
     }
+
+
+def plain_tagger(directory):
+    return tagger(directory, TagSet(("DT", "NN"), "plain", "plain"))
 
 
 _TEXTS = ["The cat, Café!", "", "今天，天气很好", "a " * 50]
@@ -108,6 +122,26 @@ def test_regression_of_cased_pairs(tmp_path):
     np.testing.assert_allclose(said["score"][1:], alone["score"], atol=1e-5)
 
 
+def test_a_feature_based_classifier_with_windows(tmp_path):
+    # The parity check compares with training's windows.
+    layers = {"layers": (0, "embeddings"), "lstm_layers": 1, "lstm_size": 8}
+    network = FeatureClassifier(CONFIG, 3, pooling="max", **layers)
+    kept = {
+        **READING,
+        **ENCODER_FLAGS,
+        **layers,
+        "layers": "0,embeddings",
+        "feature_based": True,
+        "pooling": "max",
+        "doc_stride": 9,
+    }
+    labels = Labels("classification", LABEL_NAMES)
+    model_dir = write_model(tmp_path / "model", network, kept, labels)
+    export(model_dir, tmp_path / "models")
+    _, info = load(tmp_path / "models" / "model" / "1")
+    assert info["doc_stride"] == 9
+
+
 def test_a_task_file_tells_of_pairs(tmp_path):
     model_dir = classifier(tmp_path / "model")
     (model_dir / "task.json").write_text(
@@ -131,6 +165,38 @@ def test_classifier_with_windows(tmp_path):
     # The last word is read.
     difference = said["probabilities"][0] - other["probabilities"][0]
     assert np.abs(difference).max() > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("trained", "computes"),
+    [
+        (answerer, (TextAnswerer, "of_rows")),
+        pytest.param(
+            plain_tagger,
+            (TextTagger, "_scores_of_rows"),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            lambda path: classifier(path, doc_stride=9),
+            (TextClassifier, "_vectors_of_rows"),
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_windows_are_computed_in_batches(
+    tmp_path, monkeypatch, trained, computes
+):
+    """Of small batches the parity check demands the same answers."""
+    monkeypatch.setattr(graph_rows, "WINDOW_TOKENS", 70)
+    original = getattr(*computes)
+
+    def counting(self, rows):
+        shape = tf.shape(rows["input_ids"])
+        tf.debugging.assert_less_equal(shape[0], tf.maximum(70 // shape[1], 1))
+        return original(self, rows)
+
+    monkeypatch.setattr(*computes, counting)
+    export(trained(tmp_path / "model"), tmp_path / "models")
 
 
 def test_feature_based_classifier_is_cut(tmp_path):
@@ -194,6 +260,29 @@ def test_question_answerer(tmp_path, with_negative, max_seq_length):
         "start_logits",
         "end_logits",
     }
+
+
+@pytest.mark.parametrize(
+    "lower", [True, pytest.param(False, marks=pytest.mark.slow)]
+)
+def test_question_answerer_with_sentencepiece(tmp_path, model_file, lower):  # noqa: F811
+    # The parity check compares answers with those of training.
+    model_dir = answerer(tmp_path / "model")
+    (model_dir / "vocab.txt").unlink()
+    shutil.copy(model_file, model_dir / "spiece.model")
+    settings = json.dumps({"do_lower_case": lower})
+    (model_dir / "tokenizer_config.json").write_text(settings)
+    export(model_dir, tmp_path / "models")
+    signatures, info = load(tmp_path / "models" / "model" / "1")
+    assert info["vocabulary"] == ["spiece.model"]
+    context = (
+        "  The Mo\u0301del  sold  ``2,000 units'', in 1957, \u00bd \u0130 "
+    )
+    said = signatures["serving_default"](
+        question=tf.constant(["the model"]), context=tf.constant([context])
+    )
+    (start,), (end,) = said["start"].numpy(), said["end"].numpy()
+    assert said["answer"].numpy()[0].decode() == context[start:end] != ""
 
 
 _SLOW = pytest.mark.slow
@@ -275,6 +364,64 @@ def test_versions_count_up_and_are_never_replaced(tmp_path):
     assert [p.name for p in models.iterdir()] == ["model"]
     with pytest.raises(UserError, match="7 is there already"):
         export(model_dir, models, version=7)
+
+
+@pytest.mark.parametrize(
+    ("there", "asked", "advice"),
+    [
+        ("saved_model.pb", "tflite", "--name=model-tflite"),
+        ("saved_model.pb", "onnx", "--name=model-onnx"),
+        ("model.tflite", "saved_model", "--name=model-saved_model"),
+        ("model.onnx", "tflite", "--name=model-tflite"),
+    ],
+)
+def test_versions_have_one_format(tmp_path, there, asked, advice):
+    model_dir = write_model(tmp_path / "model", BertModel(CONFIG))
+    models = tmp_path / "models"
+    first = models / "model" / "1"
+    first.mkdir(parents=True)
+    (first / there).write_bytes(b"")
+    with pytest.raises(UserError, match=f"has versions in .*{advice}"):
+        export(model_dir, models, format=asked)
+    assert [path.name for path in first.parent.iterdir()] == ["1"]
+
+
+_TOKENS, _RECORDS = "tokens", "a tf.train.Example"
+
+
+@pytest.mark.parametrize(
+    ("trained", "form"),
+    [
+        (lambda path: classifier(path, doc_stride=9), _TOKENS),
+        (answerer, _RECORDS),
+        *(
+            pytest.param(trained, form, marks=pytest.mark.slow)
+            for trained, form in (
+                (classifier, _TOKENS),
+                (classifier, _RECORDS),
+                (lambda path: classifier(path, doc_stride=9), _RECORDS),
+                (answerer, _TOKENS),
+                (plain_tagger, _TOKENS),
+                (plain_tagger, _RECORDS),
+                (chooser, _TOKENS),
+                (chooser, _RECORDS),
+            )
+        ),
+    ],
+)
+def test_every_signature_is_compared(tmp_path, monkeypatch, trained, form):
+    model_dir = trained(tmp_path / "model")
+
+    def check_rows(self, rows):
+        # What was read as token 5 would be another one.
+        is_record = rows["input_ids"].dtype == tf.int64
+        if is_record == (form == _RECORDS):
+            rows["input_ids"] = rows["input_ids"] // 2
+
+    monkeypatch.setattr(Exported, "check_rows", check_rows)
+    with pytest.raises(Refused, match=f"given as {form}: .* Nothing was"):
+        export(model_dir, tmp_path / "models")
+    assert list((tmp_path / "models").iterdir()) == []
 
 
 def test_an_export_that_differs_is_refused(tmp_path, monkeypatch):

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from modeling.errors import UserError
 from modeling.export.answer_spans import (
     Candidates,
     best_spans,
@@ -25,7 +24,7 @@ from modeling.export.exported import (
     Sample,
     graph_of_rows,
 )
-from modeling.export.graph_rows import Rows, lay_out
+from modeling.export.graph_rows import Rows, in_batches, lay_out
 from modeling.export.graph_tokenizer import GraphTokenizer, GraphTokens
 from modeling.export.samples import QUESTIONS
 from modeling.export.trained import TrainedModel
@@ -41,7 +40,6 @@ from modeling.tasks.squad import (
 )
 from modeling.tasks.squad.answers import NOTHING_FOUND
 from modeling.tasks.squad.task import SquadTask
-from modeling.tokenization import FastTokenizer
 
 _UNUSED = ("bert/pooler",)
 _SIDES = ("start", "end")
@@ -76,7 +74,7 @@ class TextAnswerer(Exported):
         tokens = self.tokenizer(context)
         windows = cut_windows(self.tokenizer(question), tokens, self._windows)
         rows = lay_out(self.tokenizer, windows.query, windows.part)
-        logits = self.from_rows(rows)
+        logits = in_batches(self.from_rows, rows)
         spans = best_spans(windows, logits, self._answers)
         nothing = None
         if self._answers.version_2_with_negative:
@@ -150,21 +148,13 @@ class AnswererExporter:
     Args:
       trained: by `run_squad.py`.
       answers: how answers are made of scores.
-
-    Raises:
-      UserError: its vocabulary is of SentencePiece.
     """
 
+    exported = TextAnswerer
     task = "question_answering"
     inputs = ("question", "context")
 
     def __init__(self, trained: TrainedModel, answers: AnswerOptions) -> None:
-        if not isinstance(trained.tokenizer, FastTokenizer):
-            raise UserError(
-                f"{trained.directory} has a SentencePiece vocabulary. In a "
-                "graph it does not tell where in a text its tokens stand, "
-                "which answers need: such a model cannot be exported."
-            )
         self._trained = trained
         self.max_seq_length = trained.max_seq_length
         kept = trained.kept
@@ -197,7 +187,8 @@ class AnswererExporter:
 
     def row(self, sample: Sample) -> tuple[Arrays, Arrays] | None:
         _, features = self._features(sample)
-        if len(features) != 1:
+        if not len(features):
+            # Of no context.
             return None
         rows = _row(features, 0)
         logits = self._trained_graph(rows)

@@ -104,6 +104,7 @@ class ChoiceExporter:
       trained: by `run_multiple_choice.py`.
     """
 
+    exported = TextChooser
     task = "multiple_choice"
     inputs = ("context", "question", "choices")
 

@@ -18,7 +18,15 @@ from modeling.export.exported import (
     Sample,
     graph_of_rows,
 )
-from modeling.export.graph_rows import Rows, Spans, cut, group, lay_out, slide
+from modeling.export.graph_rows import (
+    Rows,
+    Spans,
+    cut,
+    group,
+    in_batches,
+    lay_out,
+    slide,
+)
 from modeling.export.graph_tokenizer import GraphTokenizer
 from modeling.export.layers import count_blocks
 from modeling.export.samples import PAIRS, TEXTS
@@ -50,6 +58,7 @@ class TextClassifier(Exported):
     ) -> None:
         super().__init__(network, tokenizer)
         self._task, self._options = task, options
+        self._read_rows, self._judge = network.read_rows, network.judge
 
     def from_texts(
         self, text: tf.Tensor, text_b: tf.Tensor | None = None
@@ -61,10 +70,24 @@ class TextClassifier(Exported):
             rows = lay_out(self.tokenizer, *cut(first, second, length))
             return self.from_rows(rows)
         *parts, counts = slide(first, second, length, stride)
-        return self.from_rows(group(lay_out(self.tokenizer, *parts), counts))
+        rows = lay_out(self.tokenizer, *parts)
+        read = tf.function(self._vectors_of_rows, autograph=False)
+        vectors = in_batches(read, rows)["vectors"]
+        # [R, ...] -> [N, windows of a text, ...]
+        windows = group(
+            {"vectors": vectors, "mask": rows["input_mask"]}, counts
+        )
+        vectors = tf.reshape(windows["vectors"], [-1, vectors.shape[-1]])
+        logits = self._judge(vectors, windows["mask"])
+        return self._say(self._task.shares(logits))
 
     def of_rows(self, rows: Rows) -> Outputs:
-        probabilities = self._task.probabilities(self.network, rows)
+        return self._say(self._task.probabilities(self.network, rows))
+
+    def _vectors_of_rows(self, rows: Rows) -> Outputs:
+        return {"vectors": self._read_rows(rows)}
+
+    def _say(self, probabilities: tf.Tensor) -> Outputs:
         labels = self._task.labels
         if labels.kind == "regression":
             return {"score": probabilities[:, 0]}
@@ -87,6 +110,7 @@ class ClassifierExporter:
         says, else single texts.
     """
 
+    exported = TextClassifier
     task: str
 
     def __init__(self, trained: TrainedModel, pairs: bool | None) -> None:
@@ -118,10 +142,13 @@ class ClassifierExporter:
         return PAIRS if len(self.inputs) == 2 else TEXTS
 
     def row(self, sample: Sample) -> tuple[Arrays, Arrays] | None:
-        if self._options.doc_stride is not None:
-            return None
         features = self._features(sample)
         rows = {name: features[name] for name in TOKENS}
+        if self._options.doc_stride is not None:
+            # [1, windows, F]
+            if rows["input_ids"].shape[1] != 1:
+                return None
+            rows = {name: values[:, 0] for name, values in rows.items()}
         return rows, self.expected(sample)
 
     def expected(self, sample: Sample) -> Arrays:

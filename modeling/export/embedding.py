@@ -64,6 +64,7 @@ class EncoderExporter:
       UserError: options that the model or a graph cannot meet.
     """
 
+    exported = TextEncoder
     inputs = ("text",)
 
     def __init__(self, trained: TrainedModel, options: FeatureOptions) -> None:

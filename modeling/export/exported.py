@@ -73,6 +73,8 @@ class Exported(tf.Module):
         self.weights = [variable.value for variable in network.weights]
         # Texts of a batch differ in length; formats for devices want shapes.
         getattr(network, "bert", network).skip_padding = tokenizer is not None
+        self._vocab_size = network.config.vocab_size
+        self._type_vocab_size = network.config.type_vocab_size
         self.network = network.__call__
         # One graph for all signatures.
         self.from_rows = tf.function(self.of_rows, autograph=False)
@@ -94,6 +96,30 @@ class Exported(tf.Module):
             for name, shape in self.row_inputs.items()
         }
 
+    def check_rows(self, rows: Rows) -> None:
+        """Has the graph refuse numbers of which it would make something: zeros
+        on a GPU, or a word's vector of another text of the batch.
+        """
+        sizes = {
+            "input_ids": self._vocab_size,
+            "input_mask": 2,
+            "segment_ids": self._type_vocab_size,
+            "word_positions": tf.shape(rows["input_ids"])[-1],
+            "word_mask": 2,
+        }
+        for name, values in rows.items():
+            size = tf.cast(sizes[name], values.dtype)
+            is_wrong = (values < 0) | (values >= size)
+            tf.debugging.Assert(
+                ~tf.reduce_any(is_wrong),
+                [
+                    f"{name} must be from 0 to",
+                    size - 1,
+                    "Received:",
+                    tf.boolean_mask(values, is_wrong)[:1],
+                ],
+            )
+
     def numbers_of_rows(self, rows: Rows) -> Outputs:
         """The same without strings, which formats for devices do not have."""
         outputs = self.of_rows(rows)
@@ -104,11 +130,13 @@ class Exporter(Protocol):
     """A trained model of one family of tasks that can be exported.
 
     Attributes:
+      exported: what it builds.
       task: its name in `model_info.json`.
       inputs: names of the strings that it takes.
       max_seq_length: the longest row in tokens.
     """
 
+    exported: type[Exported]
     task: str
     inputs: tuple[str, ...]
     max_seq_length: int
@@ -126,7 +154,7 @@ class Exporter(Protocol):
 
     def row(self, sample: Sample) -> tuple[Arrays, Arrays] | None:
         """The row of a text, int32 [1, F], by the tokenizer of training, and
-        what the training graph says of it; None where there are several rows.
+        what the training graph says of it; None where there is no one row.
         """
 
     def expected(self, sample: Sample) -> Arrays:

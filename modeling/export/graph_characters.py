@@ -75,6 +75,12 @@ class CharacterMap(tf.Module):
         characters = Characters(codes, sources, rows, self._properties(codes))
         return characters, tf.cast(decoded.row_splits, tf.int32)
 
+    def read(self, characters: Characters) -> Characters:
+        """The same, with the properties that this map has of them."""
+        return characters._replace(
+            properties=self._properties(characters.codes)
+        )
+
     def change(self, characters: Characters) -> Characters:
         """Lower-cased and decomposed characters."""
         if self._is_identity:

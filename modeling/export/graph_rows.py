@@ -8,6 +8,7 @@ Shapes: N = texts, R = rows, F = tokens of the longest row.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -15,6 +16,10 @@ import tensorflow as tf
 from modeling.export.graph_tokenizer import GraphTokenizer, GraphTokens
 
 Rows = dict[str, tf.Tensor]
+
+# Of a text that is read through windows, tokens that are computed at a time,
+# padding included. On CPUs more are no faster, and take more memory.
+WINDOW_TOKENS = 4096
 
 
 class Spans(NamedTuple):
@@ -160,6 +165,53 @@ def group(rows: Rows, counts: tf.Tensor) -> Rows:
         ).to_tensor()
         for name, values in rows.items()
     }
+
+
+def in_batches(function: Callable[[Rows], Rows], rows: Rows) -> Rows:
+    """A function of rows of any number, computed of `WINDOW_TOKENS` at a time,
+    so that a long text takes no more memory than others.
+
+    Args:
+      function: rows [any, F] -> what it says of each, [any, ...].
+      rows: [R, F] or, of words, [R, W].
+    """
+    count, length = tf.unstack(tf.shape(rows["input_ids"]))
+    size = tf.maximum(WINDOW_TOKENS // length, 1)
+
+    def batch(begin: tf.Tensor) -> Rows:
+        return function(
+            {name: v[begin : begin + size] for name, v in rows.items()}
+        )
+
+    # No row, too, has a shape.
+    first = batch(tf.constant(0))
+    arrays = {
+        name: tf.TensorArray(
+            values.dtype,
+            1,
+            dynamic_size=True,
+            infer_shape=False,
+            element_shape=[None, *values.shape[1:]],
+        ).write(0, values)
+        for name, values in first.items()
+    }
+
+    def write(number: tf.Tensor, arrays: dict[str, tf.TensorArray]) -> tuple:
+        said = batch(number * size)
+        written = {n: a.write(number, said[n]) for n, a in arrays.items()}
+        return number + 1, written
+
+    _, arrays = tf.while_loop(
+        lambda number, arrays: number * size < count,
+        write,
+        (tf.constant(1), arrays),
+        # Side by side, batches would take the memory of one.
+        parallel_iterations=1,
+    )
+    joined = {name: array.concat() for name, array in arrays.items()}
+    for name, values in joined.items():
+        values.set_shape([None, *first[name].shape[1:]])
+    return joined
 
 
 def repeat(counts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -1,11 +1,12 @@
 """SentencePiece of raw strings in a TensorFlow graph, as ALBERT does it.
 
-Shapes: N = texts, T = tokens.
+Shapes: N = texts, M = characters, P = pieces, T = tokens.
 """
 
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -20,12 +21,37 @@ from modeling.export.graph_tokenizer import GraphTokens
 from modeling.tokenization import SentencePieceTokenizer
 from modeling.tokenization.sentencepiece_tokenizer import normalize_text
 
-# What `str.split` splits at.
-_SPACES = "".join(c for c in map(chr, range(0x3001)) if c.isspace())
+# What `str.split` splits at, all of it below this.
+_NUM_BELOW = 0x3001
+_IS_SPACE = np.array([chr(code).isspace() for code in range(_NUM_BELOW)])
+_SPACE, _QUOTE = map(ord, ' "')
+_HALF_QUOTES = tuple(map(ord, "`'"))
+# Code points from which on UTF-8 takes a byte more.
+_LONGER = (0x80, 0x800, 0x10000)
+# More characters than a token has.
+_MANY = 2**24
+
+
+class _Text(NamedTuple):
+    """What the model reads, and where it comes from.
+
+    Attributes:
+      codes: its characters, of all texts: int32 [M]
+      starts: the first character of each one's source: int32 [M]
+      ends: one past the last: int32 [M]
+      splits: where each text's begin, and the end of the last: int32 [N + 1]
+      source_splits: the same of the sources: int32 [N + 1]
+    """
+
+    codes: tf.Tensor
+    starts: tf.Tensor
+    ends: tf.Tensor
+    splits: tf.Tensor
+    source_splits: tf.Tensor
 
 
 class GraphSentencePiece(tf.Module):
-    """The ids of a `SentencePieceTokenizer`, in a graph; no offsets.
+    """The ids and offsets of a `SentencePieceTokenizer`, in a graph.
 
     Args:
       tokenizer: without special tokens that are kept in the text.
@@ -45,6 +71,7 @@ class GraphSentencePiece(tf.Module):
             ) from error
         self.cls_id, self.sep_id = tokenizer.cls_id, tokenizer.sep_id
         self.pad_id = tokenizer.pad_id
+        self._as_they_are = CharacterMap(False, None)
         self._compatible = self._small = None
         if tokenizer.strip_accents:
             self._compatible = CharacterMap(False, _decompose)
@@ -53,56 +80,158 @@ class GraphSentencePiece(tf.Module):
         self._model = tensorflow_text.SentencepieceTokenizer(
             tokenizer.serialized_model, out_type=tf.int32
         )
-        splits = tokenizer.number_splits
-        lengths = np.ones(tokenizer.vocab_size, np.int32)
-        for index, parts in splits.items():
-            lengths[index] = len(parts)
-        self._lengths = tf.constant(lengths)
-        firsts = np.cumsum(lengths) - lengths
-        parts = np.repeat(np.arange(tokenizer.vocab_size), lengths)
-        for index, split in splits.items():
-            parts[firsts[index] : firsts[index] + len(split)] = split
-        self._firsts = tf.constant(firsts, tf.int32)
+        self._make_parts(tokenizer)
+
+    def _make_parts(self, tokenizer: SentencePieceTokenizer) -> None:
+        """What every piece becomes: itself, or of numbers its parts."""
+        lengths, parts, begins, ends = [], [], [], []
+        for index in range(tokenizer.vocab_size):
+            split = tokenizer.number_splits.get(index, (index,))
+            lengths.append(len(split))
+            parts += split
+            sizes = [
+                len(tokenizer.inv_vocab[part].removeprefix("▁"))
+                for part in split
+            ]
+            # The one part of most ends where the piece does.
+            stops = np.cumsum(sizes) if len(split) > 1 else [_MANY]
+            begins += [0, *stops[:-1]]
+            ends += list(stops)
+        self._lengths = tf.constant(lengths, tf.int32)
+        self._firsts = tf.constant(np.cumsum(lengths) - lengths, tf.int32)
         self._parts = tf.constant(parts, tf.int32)
+        self._begins = tf.constant(begins, tf.int32)
+        self._ends = tf.constant(ends, tf.int32)
 
     def __call__(self, texts: tf.Tensor) -> GraphTokens:
         """Tokens of strings [N]; bytes that are not UTF-8 are passed over."""
-        pieces = self._model.tokenize(self._normalized(texts))
+        text = self._normalized(texts)
+        pieces, starts, ends = self._model.tokenize_with_offsets(
+            _encode(text.codes, text.splits)
+        )
+        rows = tf.cast(pieces.value_rowids(), tf.int32)
+        starts, ends = _characters(text, rows, starts.values, ends.values)
+
         lengths = tf.gather(self._lengths, pieces.values)
         sources = tf.repeat(tf.range(tf.size(lengths)), lengths)
-        ends = tf.cumsum(lengths)
-        nth = tf.range(tf.size(sources)) - tf.gather(ends - lengths, sources)
-        ids = tf.gather(pieces.values, sources)
-        ids = tf.gather(self._parts, tf.gather(self._firsts, ids) + nth)
-        splits = tf.gather(tf.concat([[0], ends], 0), pieces.row_splits)
-        return GraphTokens(ids, splits, None, None)
-
-    def _normalized(self, texts: tf.Tensor) -> tf.Tensor:
-        """As `normalize_text`."""
-        texts = tf.strings.unicode_transcode(
-            texts, "UTF-8", "UTF-8", errors="ignore"
+        stops = tf.cumsum(lengths)
+        nth = tf.range(tf.size(sources)) - tf.gather(stops - lengths, sources)
+        parts = tf.gather(self._firsts, tf.gather(pieces.values, sources)) + nth
+        splits = tf.gather(tf.concat([[0], stops], 0), pieces.row_splits)
+        starts, ends = tf.gather(starts, sources), tf.gather(ends, sources)
+        starts, ends = _source_spans(
+            text,
+            tf.gather(rows, sources),
+            tf.minimum(starts + tf.gather(self._begins, parts), ends),
+            tf.minimum(starts + tf.gather(self._ends, parts), ends),
         )
-        texts = tf.strings.regex_replace(texts, f"[{_SPACES}]+", " ")
-        texts = tf.strings.strip(texts)
-        texts = tf.strings.regex_replace(texts, "``|''", '"')
+        return GraphTokens(tf.gather(self._parts, parts), splits, starts, ends)
+
+    def _normalized(self, texts: tf.Tensor) -> _Text:
+        """As `normalize_text`."""
+        characters, splits = self._as_they_are.decode(texts)
+        characters, text_ends = _without_spaces(characters, splits)
         if self._compatible is not None:
-            characters, splits = self._compatible.decode(texts)
-            texts = _encode(self._compatible.change(characters), splits)
+            characters = self._compatible.read(characters)
+            characters = self._compatible.change(characters)
         if self._small is not None:
-            characters, splits = self._small.decode(texts)
+            characters = self._small.read(characters)
             codes = with_final_sigmas(characters)
-            characters = characters._replace(codes=codes)
-            texts = _encode(self._small.change(characters), splits)
-        return texts
+            characters = self._small.change(characters._replace(codes=codes))
+        sources = characters.sources
+        # A source goes on up to the next that has left something.
+        following = tf.concat([sources[1:], [tf.int32.max]], 0)
+        ends = tf.where(
+            tf.equal(sources, following),
+            sources + 1,
+            tf.minimum(following, tf.gather(text_ends, characters.chunks)),
+        )
+        return _Text(
+            characters.codes,
+            sources,
+            ends[: tf.size(sources)],
+            tf.searchsorted(sources, splits),
+            splits,
+        )
 
 
-def _encode(characters: Characters, splits: tf.Tensor) -> tf.Tensor:
-    """Texts [N] of what became of their characters."""
-    splits = tf.searchsorted(characters.sources, splits)
-    codes = tf.RaggedTensor.from_row_splits(
-        characters.codes, splits, validate=False
+def _without_spaces(
+    characters: Characters, splits: tf.Tensor
+) -> tuple[Characters, tf.Tensor]:
+    """Single spaces for white space, but at the ends, and single quotes for
+    those of two characters; and where each text ends without spaces: int32 [N].
+    """
+    codes, rows = characters.codes, characters.chunks
+    numbers = tf.range(tf.size(codes))
+    is_space = tf.gather(_IS_SPACE, tf.minimum(codes, _NUM_BELOW - 1))
+    is_space &= codes < _NUM_BELOW
+    joined = tf.concat([[False], tf.equal(rows[1:], rows[:-1])], 0)
+    joined = joined[: tf.size(codes)]
+    after_space = tf.concat([[False], is_space[:-1]], 0)[: tf.size(codes)]
+    ends = 1 + tf.math.unsorted_segment_max(
+        tf.where(is_space, -1, numbers), rows, tf.size(splits) - 1
     )
-    return tf.strings.unicode_encode(codes, "UTF-8")
+    between = joined & ~after_space & (numbers < tf.gather(ends, rows))
+    keep = ~is_space | between
+
+    # Of equal quotes in a row every two are one.
+    half = tf.reduce_any(tf.equal(codes[:, None], [_HALF_QUOTES]), axis=1)
+    same = (
+        joined
+        & tf.concat([[False], tf.equal(codes[1:], codes[:-1])], 0)[
+            : tf.size(codes)
+        ]
+    )
+    begins = ~(half & same)
+    run_starts = tf.cast(tf.where(begins)[:, 0], tf.int32)
+    runs = tf.cumsum(tf.cast(begins, tf.int32)) - 1
+    is_second = tf.equal((numbers - tf.gather(run_starts, runs)) % 2, 1)
+    is_first = tf.concat([is_second[1:], [False]], 0)[: tf.size(codes)]
+    codes = tf.where(is_space, _SPACE, tf.where(is_first, _QUOTE, codes))
+    characters = characters._replace(codes=codes)
+    return characters.keep(keep & ~is_second), ends
+
+
+def _encode(codes: tf.Tensor, splits: tf.Tensor) -> tf.Tensor:
+    """Strings [N] of characters."""
+    ragged = tf.RaggedTensor.from_row_splits(codes, splits, validate=False)
+    return tf.strings.unicode_encode(ragged, "UTF-8")
+
+
+def _characters(
+    text: _Text, rows: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Bytes of each piece's text -> characters of all: int32 [P] each.
+
+    The space before a word is no part of it.
+    """
+    sizes = 1 + tf.add_n(
+        [tf.cast(text.codes >= code, tf.int32) for code in _LONGER]
+    )
+    places = tf.concat([[0], tf.cumsum(sizes)], 0)
+    bases = tf.gather(places, tf.gather(text.splits, rows))
+    starts, ends = (
+        tf.searchsorted(places, bases + tf.cast(values, tf.int32))
+        for values in (starts, ends)
+    )
+    words = tf.cast(tf.where(tf.not_equal(text.codes, _SPACE))[:, 0], tf.int32)
+    words = tf.concat([words, [tf.size(text.codes)]], 0)
+    starts = tf.gather(words, tf.searchsorted(words, starts))
+    return tf.minimum(starts, ends), ends
+
+
+def _source_spans(
+    text: _Text, rows: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Characters of all texts -> those of each one's source: int32 [T] each."""
+    last = tf.gather(text.splits[1:], rows) - 1
+    first = tf.gather(text.starts, tf.minimum(starts, last))
+    # Of no character, behind the text.
+    first = tf.where(starts > last, tf.gather(text.ends, last), first)
+    end = tf.gather(text.ends, tf.maximum(ends - 1, 0))
+    end = tf.where(starts < ends, end, first)
+    bases = tf.gather(text.source_splits, rows)
+    return first - bases, end - bases
 
 
 def _decompose(character: str) -> str:

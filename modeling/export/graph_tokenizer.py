@@ -16,15 +16,14 @@ class GraphTokens(NamedTuple):
       ids: int32 [T]
       splits: where each text's tokens begin, and the end of the last: int32
         [N + 1]
-      starts: of each token the first character in its text: int32 [T]; None
-        where the tokenizer does not tell
-      ends: one past the last: int32 [T]; None likewise
+      starts: of each token the first character in its text: int32 [T]
+      ends: one past the last: int32 [T]
     """
 
     ids: tf.Tensor
     splits: tf.Tensor
-    starts: tf.Tensor | None
-    ends: tf.Tensor | None
+    starts: tf.Tensor
+    ends: tf.Tensor
 
 
 class GraphTokenizer(Protocol):

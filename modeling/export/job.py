@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import glob
 import os
 import re
 import shutil
@@ -19,7 +20,9 @@ from modeling.export.choosing import ChoiceExporter
 from modeling.export.classification import ClassifierExporter
 from modeling.export.embedding import EncoderExporter
 from modeling.export.exported import Exporter
+from modeling.export.lite import MODEL as LITE_FILE
 from modeling.export.lite import try_lite_model, write_lite_model
+from modeling.export.onnx import MODEL as ONNX_FILE
 from modeling.export.onnx import try_onnx_model, write_onnx_model
 from modeling.export.parity import Tried
 from modeling.export.saved_model import try_saved_model, write_saved_model
@@ -51,8 +54,11 @@ TASKS = (
 
 
 class _Format(NamedTuple):
-    """How models of a format are written and tried, and what they may be."""
+    """How models of a format are written and tried, and what they may be; and
+    the file by which their folders are known.
+    """
 
+    file: str
     write: Callable[[Exporter, str, str], dict[str, Any]]
     attempt: Callable[[Exporter, str, str], Tried]
     precisions: tuple[str, ...]
@@ -60,14 +66,20 @@ class _Format(NamedTuple):
 
 _FORMATS = {
     "saved_model": _Format(
+        "saved_model.pb",
         write_saved_model,
         try_saved_model,
         ("float32", "bfloat16", "float16"),
     ),
     "tflite": _Format(
-        write_lite_model, try_lite_model, ("float32", "float16", "int8")
+        LITE_FILE,
+        write_lite_model,
+        try_lite_model,
+        ("float32", "float16", "int8"),
     ),
-    "onnx": _Format(write_onnx_model, try_onnx_model, ("float32", "int8")),
+    "onnx": _Format(
+        ONNX_FILE, write_onnx_model, try_onnx_model, ("float32", "int8")
+    ),
 }
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -149,11 +161,12 @@ def export_model(
       version: None: one more than the highest there.
 
     Raises:
-      UserError: there is no such model, options that are not for it, or a
-        version that is there already or cannot be written.
+      UserError: there is no such model, options that are not for it, versions
+        in another format, or one that is there already or cannot be written.
       Refused: the export does not say what the trained model says.
     """
     directory = _version_directory(model_dir, export_dir, name, version)
+    _refuse_other_formats(os.path.dirname(directory), options.file_format)
     trained = TrainedModel.open(model_dir, options.max_seq_length)
     exporter = find_exporter(trained, options)
     logging.info("Exporting %s: %s", model_dir, exporter.task)
@@ -284,6 +297,24 @@ def _version_directory(
     return directory
 
 
+def _refuse_other_formats(parent: str, file_format: str) -> None:
+    """Raises `UserError` where a model has versions in another format.
+
+    TensorFlow Serving takes the highest version, and fails where that is no
+    SavedModel.
+    """
+    for other, known in _FORMATS.items():
+        pattern = os.path.join(glob.escape(parent), "*", known.file)
+        if other != file_format and glob.glob(pattern):
+            name = os.path.basename(parent)
+            raise UserError(
+                f"{parent} has versions in the format {other}, and what serves "
+                "them cannot load a later one in another. Received: "
+                f"--format={file_format}. Give --name, such as "
+                f"--name={name}-{file_format}, or another --export_dir."
+            )
+
+
 def _describe(
     temporary: str,
     directory: str,
@@ -310,6 +341,8 @@ def _describe(
             "format": options.file_format,
             "precision": options.precision,
             "max_seq_length": exporter.max_seq_length,
+            "vocab_size": trained.config.vocab_size,
+            "type_vocab_size": trained.config.type_vocab_size,
             "do_lower_case": tokenizer.do_lower_case,
             "strip_accents": tokenizer.strip_accents,
             "vocabulary": list(trained.vocabulary),

@@ -69,7 +69,10 @@ def compare_texts(
 
 
 def compare_rows(
-    exporter: Exporter, answer: Callable[[Arrays], Arrays], precision: str
+    exporter: Exporter,
+    answer: Callable[[Arrays], Arrays],
+    precision: str,
+    form: str = "tokens",
 ) -> float:
     """Asks about the rows of samples; returns the largest deviation.
 
@@ -77,6 +80,7 @@ def compare_rows(
       exporter: as above.
       answer: outputs for rows of tokens.
       precision: of the export.
+      form: what the rows are given as, for the message.
 
     Raises:
       Refused: the deviation is too large.
@@ -87,7 +91,7 @@ def compare_rows(
         if known is None:
             continue
         rows, expected = known
-        what = f"the tokens of {sample!r:.200}"
+        what = f"{sample!r:.200}, given as {form}"
         deviations.append(_compare(expected, answer(rows), precision, what))
     return max(deviations)
 

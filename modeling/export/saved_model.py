@@ -56,6 +56,7 @@ def try_saved_model(
     loaded = tf.saved_model.load(directory)
     text = loaded.signatures[TEXT]
     tokens = loaded.signatures[TOKEN_IDS]
+    records = loaded.signatures[EXAMPLES]
 
     def ask(samples: Sequence[Sample]) -> dict[str, np.ndarray]:
         columns = zip(exporter.inputs, zip(*samples, strict=True), strict=True)
@@ -64,9 +65,16 @@ def try_saved_model(
     def ask_rows(rows: Arrays) -> dict[str, np.ndarray]:
         return _numpy(tokens(**_tensors(rows)))
 
+    def ask_records(rows: Arrays) -> dict[str, np.ndarray]:
+        record = _record(exporter, rows)
+        return _numpy(records(**{EXAMPLES: tf.constant([record])}))
+
     deviation = max(
         parity.compare_texts(exporter, ask, precision),
         parity.compare_rows(exporter, ask_rows, precision),
+        parity.compare_rows(
+            exporter, ask_records, precision, "a tf.train.Example"
+        ),
     )
     sentences = exporter.samples()[:1] * 16
     return Tried(deviation, parity.measure(lambda: ask(sentences), 16))
@@ -99,10 +107,12 @@ def _signatures(exported: Exported, exporter: Exporter) -> dict[str, Any]:
         return exported.from_texts(*(named[n] for n in exporter.inputs))
 
     def from_rows(**rows: tf.Tensor) -> dict[str, tf.Tensor]:
+        exported.check_rows(rows)
         return exported.from_rows(rows)
 
     def from_examples(**named: tf.Tensor) -> dict[str, tf.Tensor]:
         columns = tf.io.parse_example(named[EXAMPLES], features)
+        exported.check_rows(columns)
         return exported.from_rows(
             {name: tf.cast(v, tf.int32) for name, v in columns.items()}
         )
@@ -115,6 +125,22 @@ def _signatures(exported: Exported, exporter: Exporter) -> dict[str, Any]:
             {EXAMPLES: tf.TensorSpec([None], tf.string, EXAMPLES)},
         ),
     }
+
+
+def _record(exporter: Exporter, rows: Arrays) -> bytes:
+    """A row, or the rows of choices, as a serialized `tf.train.Example`."""
+    features = {}
+    for name, values in rows.items():
+        shorter = exporter.exported.row_inputs[name].shorter
+        padding = exporter.max_seq_length - shorter - values.shape[-1]
+        widths = [(0, 0)] * (values.ndim - 1) + [(0, padding)]
+        numbers = np.pad(values, widths).reshape(-1)
+        features[name] = tf.train.Feature(
+            int64_list=tf.train.Int64List(value=numbers)
+        )
+    return tf.train.Example(
+        features=tf.train.Features(feature=features)
+    ).SerializeToString()
 
 
 def _concrete(function: Any, specs: Mapping[str, tf.TensorSpec]) -> Any:

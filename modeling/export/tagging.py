@@ -17,7 +17,7 @@ from modeling.export.exported import (
     RowInput,
     Sample,
 )
-from modeling.export.graph_rows import Rows
+from modeling.export.graph_rows import Rows, in_batches
 from modeling.export.graph_tokenizer import GraphTokenizer
 from modeling.export.graph_words import WordSplitter, lay_out_words
 from modeling.export.layers import count_blocks
@@ -84,7 +84,9 @@ class TextTagger(Exported):
     def from_texts(self, text: tf.Tensor) -> Outputs:
         words = self._split(text)
         laid = lay_out_words(self.tokenizer, self._unk_id, words, self._options)
-        scores = self._scores(laid.rows)
+        scores = in_batches(
+            lambda rows: {"scores": self._scores(rows)}, laid.rows
+        )["scores"]
         # [R, W, K] -> [V, K] -> [N, W, K]
         scores = tf.reshape(scores, [-1, tf.shape(scores)[-1]])
         scores = _padded(tf.gather(scores, laid.places), words.splits, 0.0)
@@ -152,6 +154,7 @@ class TaggerExporter:
       trained: by `run_tagger.py`.
     """
 
+    exported = TextTagger
     task = "tagging"
     inputs = ("text",)
 

@@ -86,17 +86,36 @@ class BertClassifier(HeadedModel):
         dropout_seed: Seed | None = None,
     ) -> Tensor:
         seed = self._seed(training, dropout_seed)
-        rows = _as_rows(inputs)
+        vectors = self.read_rows(_as_rows(inputs), training, seed)
+        return self.judge(vectors, _mask(inputs), seed)
+
+    def read_rows(
+        self,
+        rows: Mapping[str, Tensor],
+        training: bool = False,
+        seed: Seed | None = None,
+    ) -> Tensor:
+        """A vector for each row: [B, D], or [B * K, D]"""
         outputs = self.bert(rows, training=training, dropout_seed=seed)
-        # [B, D], or [B * K, D]
-        pooled = ops.reshape(
+        if self.pooling != "cls":
+            return self._pool(rows, outputs["sequence_output"])
+        return ops.reshape(
             outputs["pooled_output"], (-1, self.config.hidden_size)
         )
-        if self.pooling != "cls":
-            pooled = self._pool(rows, outputs["sequence_output"])
-        if len(inputs["input_ids"].shape) == 3:
-            pooled = pool_windows(pooled, _mask(inputs), self.pooling)
-        return self._head(pooled, seed)
+
+    def judge(
+        self, vectors: Tensor, mask: Tensor, seed: Seed | None = None
+    ) -> Tensor:
+        """Logits of the vectors of rows.
+
+        Args:
+          vectors: see `read_rows`; those of a text's windows together.
+          mask: of the rows' tokens: [B, F], or [B, W, F] of windows.
+          seed: of dropout; None: there is none.
+        """
+        if len(mask.shape) == 3:
+            vectors = pool_windows(vectors, mask, self.pooling)
+        return self._head(vectors, seed)
 
     def _pool(self, rows: Mapping[str, Tensor], tokens: Tensor) -> Tensor:
         """[B, D], or [B * K, D]"""
@@ -206,16 +225,44 @@ class FeatureClassifier(FeatureModel):
         hidden = inputs.get("hidden")
         if hidden is None:
             hidden = self.encode(inputs)
-        x = self.mix(ops.cast(hidden, self.variable_dtype))
-        if self.lstm is not None:
+        if self.lstm is None:
+            x = self.mix(ops.cast(hidden, self.variable_dtype))
+        else:
             mask = _mask(inputs)
-            # [B, W, F] -> [B * W, F]
-            rows = ops.reshape(mask, (-1, _length(mask)))
-            x = ops.reshape(x, (-1, _length(mask), x.shape[-1]))
-            x = pool_tokens(self.lstm(x, rows), rows, self.pooling)
+            x = self._read_tokens(hidden, mask)
             if len(mask.shape) == 3:
                 x = pool_windows(x, mask, self.pooling)
         return self._head(x, self._seed(training, dropout_seed))
+
+    def read_rows(self, rows: Mapping[str, Tensor]) -> Tensor:
+        """A vector for each row: [B, L * D], or what a BiLSTM makes of it."""
+        hidden = self.encode(rows)
+        if self.lstm is not None:
+            return self._read_tokens(hidden, _mask(rows))
+        return ops.reshape(hidden, (-1, hidden.shape[-2] * hidden.shape[-1]))
+
+    def judge(self, vectors: Tensor, mask: Tensor) -> Tensor:
+        """Logits of the vectors of rows; see `BertClassifier.judge`."""
+        if len(mask.shape) == 3:
+            vectors = pool_windows(vectors, mask, self.pooling)
+        if self.lstm is None:
+            shape = (-1, len(self.layer_choice), self.config.hidden_size)
+            vectors = ops.reshape(vectors, shape)
+            vectors = self.mix(ops.cast(vectors, self.variable_dtype))
+        return self._head(vectors, None)
+
+    def _read_tokens(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """What the BiLSTM makes of every row: [B, size], or [B * W, size]
+
+        Args:
+          hidden: [B, F, L, D] or [B, W, F, L, D].
+          mask: of the tokens: [B, F] or [B, W, F].
+        """
+        x = self.mix(ops.cast(hidden, self.variable_dtype))
+        # [B, W, F] -> [B * W, F]
+        rows = ops.reshape(mask, (-1, _length(mask)))
+        x = ops.reshape(x, (-1, _length(mask), x.shape[-1]))
+        return pool_tokens(self.lstm(x, rows), rows, self.pooling)
 
 
 def _check_pooling(pooling: str) -> None:

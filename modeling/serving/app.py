@@ -276,17 +276,28 @@ def make_app(
         Mount("/page", StaticFiles(directory=_PAGE)),
     ]
     middleware = [Middleware(_BearerToken, token=token)] if token else []
-    return Starlette(
+    app = Starlette(
         routes=routes,
         middleware=middleware,
         lifespan=lifespan,
         exception_handlers={
             RequestRefused: lambda request, error: _refusal(error),
             404: lambda request, error: _error(404, "No such address."),
-            405: lambda request, error: _error(405, "No such method here."),
+            405: _no_method,
             500: lambda request, error: _error(500, "See the server's log."),
         },
     )
+    # To an address with another "/" at its end, at whatever host the client
+    # has named.
+    app.router.redirect_slashes = False
+    return app
+
+
+def _no_method(request: Request, error: Any) -> Response:
+    response = _error(405, "No such method here.")
+    # Those that there are.
+    response.headers.update(error.headers or {})
+    return response
 
 
 class _BearerToken:
@@ -294,12 +305,14 @@ class _BearerToken:
 
     def __init__(self, app: Any, token: str) -> None:
         self._app = app
-        self._wanted = f"Bearer {token}".encode()
+        self._wanted = token.encode()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http" and not _is_open(scope["path"]):
             given = dict(scope["headers"]).get(b"authorization", b"")
-            if not hmac.compare_digest(given, self._wanted):
+            scheme, _, said = given.partition(b" ")
+            is_right = hmac.compare_digest(said.strip(), self._wanted)
+            if scheme.lower() != b"bearer" or not is_right:
                 response = _error(401, "The bearer token is missing or wrong.")
                 response.headers["www-authenticate"] = "Bearer"
                 await response(scope, receive, send)
@@ -309,6 +322,14 @@ class _BearerToken:
 
 def _is_open(path: str) -> bool:
     return path in _OPEN or path.startswith(_STATIC)
+
+
+def refuse(status: int, reason: str) -> Response:
+    """What a client is told that never comes to the application."""
+    retry_after = 1 if status == 503 else None
+    response = _refusal(RequestRefused(status, reason, retry_after))
+    response.headers["connection"] = "close"
+    return response
 
 
 async def _index(request: Request) -> Response:

@@ -11,6 +11,8 @@ It needs nothing but the standard library.
 
 from __future__ import annotations
 
+import datetime
+import email.utils
 import http.client
 import itertools
 import json
@@ -25,13 +27,14 @@ from typing import Any
 # The server is busy or not there yet; the same request may pass later.
 _PASSING = (429, 502, 503, 504)
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 10.0
+_VERY_LONG = 10**9
 
 
 class ServingError(Exception):
     """A request that was not answered.
 
     Args:
-      status: of HTTP; None: no answer came.
+      status: of HTTP; None: no answer came; 200: one that is no model's.
       reason: the server's, or of the connection.
       retry_after: seconds for which the server asks to wait.
     """
@@ -60,8 +63,12 @@ class Client:
       batch_size: most texts in a request.
       parallel: requests at a time.
       retries: of a request, where the server is busy or the connection breaks.
-      timeout: seconds to wait for an answer.
+      timeout: seconds to wait for an answer, and the longest wait before the
+        next try, whatever the server asks for.
       sleep: waits between tries.
+
+    Raises:
+      ValueError: an address or a token that is none.
     """
 
     def __init__(
@@ -77,18 +84,20 @@ class Client:
         timeout: float = 60.0,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        parts = urllib.parse.urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(
-                f"A server's address is http://HOST:PORT. Received: {url!r}"
-            )
-        self._parts, self._timeout = parts, timeout
+        self._parts, self._timeout = _parse_address(url), timeout
         self._path = f"/v1/models/{urllib.parse.quote(model, safe='')}"
         if version is not None:
             self._path += f"/versions/{version}"
+        self._headers: dict[str, str | bytes]
         self._headers = {"Content-Type": "application/json"}
         if token is not None:
-            self._headers["Authorization"] = f"Bearer {token}"
+            if not token.isprintable():
+                raise ValueError(
+                    "A token is one line of printable characters. Received one "
+                    f"of {len(token)} characters with others among them."
+                )
+            # As bytes: of strings, http.client takes only Latin-1.
+            self._headers["Authorization"] = f"Bearer {token}".encode()
         self._batch_size, self._retries = batch_size, retries
         self._sleep = sleep
         self._parallel = parallel
@@ -120,7 +129,8 @@ class Client:
           signature_name: None: the one for texts.
 
         Raises:
-          ServingError: a request was refused, or never answered.
+          ServingError: a request was refused, never answered, or answered by
+            something that is no model.
         """
         return list(self.predict_stream(instances, signature_name))
 
@@ -134,7 +144,8 @@ class Client:
             if signature_name is not None:
                 message["signature_name"] = signature_name
             path = f"{self._path}:predict"
-            return self._request("POST", path, message)["predictions"]
+            said = self._request("POST", path, message)
+            return _answers(said, "predictions", len(batch))
 
         return self._in_batches(instances, ask)
 
@@ -156,7 +167,8 @@ class Client:
                 "texts": batch,
                 "is_tokenized": is_tokenized,
             }
-            return self._request("POST", "/encode", message)["results"]
+            said = self._request("POST", "/encode", message)
+            return _answers(said, "results", len(batch))
 
         return list(self._in_batches(texts, ask))
 
@@ -200,7 +212,7 @@ class Client:
                 # Those that were refused together shall not come back so.
                 wait = min(_FIRST_WAIT * 2**tries, _LONGEST_WAIT)
                 wait *= random.uniform(0.5, 1.5)
-                self._sleep(max(wait, error.retry_after))
+                self._sleep(min(max(wait, error.retry_after), self._timeout))
         raise AssertionError("count() does not end")
 
     def _ask(self, method: str, path: str, body: bytes | None) -> Any:
@@ -217,7 +229,10 @@ class Client:
             reason = f"{type(error).__name__}: {error}"
             raise ServingError(None, reason) from error
         if response.status == 200:
-            return json.loads(content)
+            try:
+                return json.loads(content)
+            except (ValueError, RecursionError) as error:
+                raise _no_answer("is not JSON", content) from error
         raise ServingError(
             response.status,
             _reason(content),
@@ -240,16 +255,59 @@ class Client:
         return connection
 
 
+def _parse_address(url: str) -> urllib.parse.SplitResult:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        # Asked for, it is checked.
+        known = parts.scheme in ("http", "https") and parts.port != 0
+    except ValueError:
+        known = False
+    if not known or not parts.hostname:
+        raise ValueError(
+            f"A server's address is http://HOST:PORT. Received: {url!r}"
+        )
+    return parts
+
+
+def _answers(said: Any, name: str, count: int) -> list[Any]:
+    """Those to so many texts; raises `ServingError` where there are others."""
+    answers = said.get(name) if isinstance(said, dict) else None
+    if not isinstance(answers, list) or len(answers) != count:
+        content = json.dumps(said).encode()
+        raise _no_answer(f'lacks the {count} answers in "{name}"', content)
+    return answers
+
+
+def _no_answer(what: str, content: bytes) -> ServingError:
+    return ServingError(
+        200,
+        f"The answer {what}. Received {len(content)} bytes: "
+        f"{content[:100]!r}. Does the address lead to serve.py or TensorFlow "
+        "Serving, or to something before it?",
+    )
+
+
 def _reason(content: bytes) -> str:
     try:
-        return json.loads(content)["error"]
-    except (ValueError, KeyError, TypeError):
+        return str(json.loads(content)["error"])
+    except (ValueError, KeyError, TypeError, RecursionError):
         # Of something between us and the server.
         return content.decode(errors="replace")[:500]
 
 
 def _seconds(retry_after: str | None) -> float:
-    """What the header asks for; its other form, a date, is not used."""
-    if retry_after is not None and retry_after.isdigit():
-        return float(retry_after)
-    return 0.0
+    """What the header asks for, seconds or a date; 0 for what is neither."""
+    if retry_after is None:
+        return 0.0
+    try:
+        # Larger ones are no floats.
+        return max(float(min(int(retry_after), _VERY_LONG)), 0.0)
+    except ValueError:
+        pass
+    try:
+        until = email.utils.parsedate_to_datetime(retry_after)
+        # A date without a zone is in the server's; there is no knowing which.
+        left = until - datetime.datetime.now(datetime.timezone.utc)
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+    return max(left.total_seconds(), 0.0)

@@ -52,6 +52,9 @@ class Encoder:
             raise RequestRefused(
                 400, 'The body must be an object with "id" and "texts".'
             )
+        if not isinstance(message["id"], str | int | float | None):
+            # Anything else might be too deep to be said again.
+            raise RequestRefused(400, '"id" must be a number or a string.')
         texts = message.get("texts")
         if not isinstance(texts, list) or not texts:
             raise RequestRefused(

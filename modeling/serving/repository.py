@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 from collections.abc import Callable, Iterable
@@ -34,18 +35,28 @@ def find_models(directory: str) -> dict[str, dict[int, str]]:
         <directory>/<version>.
 
     Raises:
-      UserError: there is no such directory.
+      UserError: there is no such directory, or one that cannot be read.
     """
     if not os.path.isdir(directory):
         raise UserError(
             f"There is no directory {directory}. --model_dir takes the "
             "--export_dir of export_model.py."
         )
-    versions = _versions(directory)
-    if versions:
-        return {os.path.basename(os.path.abspath(directory)): versions}
-    names = sorted(name for name in os.listdir(directory) if name[0] != ".")
-    found = {name: _versions(os.path.join(directory, name)) for name in names}
+    try:
+        versions = _versions(directory)
+        if versions:
+            return {os.path.basename(os.path.abspath(directory)): versions}
+        names = sorted(n for n in os.listdir(directory) if n[0] != ".")
+    except OSError as error:
+        raise UserError(
+            f"{error.filename} cannot be read: {error.strerror}. --model_dir "
+            "must hold exported models, NAME/VERSION, that may be read."
+        ) from error
+    found = {}
+    for name in names:
+        # Beside models stands what others may not read, such as lost+found.
+        with contextlib.suppress(PermissionError):
+            found[name] = _versions(os.path.join(directory, name))
     return {name: versions for name, versions in found.items() if versions}
 
 
@@ -191,9 +202,13 @@ class Repository:
             await asyncio.sleep(seconds)
             try:
                 await self.refresh()
-            except Exception:
+            except Exception as error:
                 # Of the disk, for one; what is loaded goes on.
-                logging.exception("Looking for new versions failed")
+                logging.error(
+                    "New versions cannot be looked for: %s: %s",
+                    type(error).__name__,
+                    error,
+                )
 
     async def refresh(self) -> None:
         """Loads what is newest now, where it is not what is served.
@@ -202,20 +217,27 @@ class Repository:
         be being copied.
         """
         for name, versions in find_models(self._directory).items():
-            version = max(versions)
-            folder = versions[version]
-            current = self._served.get(name)
+            await self._follow(name, versions)
+
+    async def _follow(self, name: str, versions: dict[int, str]) -> None:
+        """Takes over the newest version that can be loaded."""
+        current = self._served.get(name)
+        for version in sorted(versions, reverse=True):
             if current is not None and current.version == version:
-                continue
+                return
+            folder = versions[version]
             looks = _looks(folder)
+            if self._failed.get(folder) == looks:
+                continue
             settled = self._seen.get(folder) == looks
             self._seen[folder] = looks
-            if not settled or self._failed.get(folder) == looks:
-                continue
+            if not settled:
+                return
             try:
                 await self._take_over(name, version, folder)
-            except Exception:
-                logging.exception("%s cannot be loaded", folder)
+                return
+            except Exception as error:
+                logging.error("%s cannot be loaded: %s", folder, error)
                 self._failed[folder] = looks
 
     async def close(self) -> None:
@@ -249,9 +271,11 @@ class Repository:
 
 
 def _looks(folder: str) -> object:
-    """Sizes and times of all files."""
-    return [
-        (path, os.stat(path).st_size, os.stat(path).st_mtime_ns)
-        for parent, _, names in sorted(os.walk(folder))
-        for path in (os.path.join(parent, name) for name in sorted(names))
-    ]
+    """Sizes and times of all files that stay while they are looked at."""
+    found = []
+    for parent, _, names in sorted(os.walk(folder)):
+        for path in (os.path.join(parent, name) for name in sorted(names)):
+            with contextlib.suppress(FileNotFoundError):
+                known = os.stat(path)
+                found.append((path, known.st_size, known.st_mtime_ns))
+    return found

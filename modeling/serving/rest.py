@@ -15,6 +15,7 @@ import numpy as np
 
 from modeling.serving.limits import Limits, RequestRefused
 from modeling.serving.model import Model
+from modeling.serving.numbers import check_row, find_range, read_array
 from modeling.serving.padding import stack
 from modeling.serving.signatures import (
     DEFAULT_SIGNATURE,
@@ -189,7 +190,7 @@ def _columns(given: Any, signature: Signature) -> list[dict[str, Any]]:
 
 def _check_names(given: Any, signature: Signature, where: str) -> None:
     if not isinstance(given, dict) or set(given) != set(signature.inputs):
-        names = _names(given) if isinstance(given, dict) else type(given)
+        names = _names(given) if isinstance(given, dict) else _kind(given)
         raise RequestRefused(
             400,
             f"{where} must be an object with {_names(signature.inputs)}. "
@@ -212,30 +213,11 @@ def _row(
         elif tensor.is_string:
             value = _string(given[name], where, limits)
         else:
-            value = _array(given[name], tensor, where)
+            wanted = find_range(name, model.info)
+            value = read_array(given[name], tensor, where, wanted)
         row.append(value)
-    _check_shapes(row, index, signature, model.info.get("max_seq_length"))
+    check_row(row, index, signature, model.info)
     return tuple(row)
-
-
-def _check_shapes(
-    row: Sequence[Any], index: int, signature: Signature, longest: int | None
-) -> None:
-    """What is given of each token, or of each word, is equally many."""
-    shapes: dict[bool, set[tuple[int, ...]]] = {}
-    for value, (name, tensor) in zip(
-        row, signature.inputs.items(), strict=True
-    ):
-        if tensor.is_ragged and not tensor.is_string:
-            is_of_words = name.startswith("word_")
-            shapes.setdefault(is_of_words, set()).add(value.shape)
-    if any(len(found) > 1 for found in shapes.values()):
-        raise RequestRefused(400, f"Inputs of row {index} differ in length.")
-    most = max((shape[-1] for (shape,) in shapes.values()), default=0)
-    if longest is not None and most > longest:
-        raise RequestRefused(
-            413, f"Row {index} may have {longest} tokens. Received: {most}"
-        )
 
 
 def _count_texts(row: Row, signature: Signature) -> int:
@@ -279,42 +261,6 @@ def _string(value: Any, where: str, limits: Limits) -> bytes:
     return text
 
 
-def _array(value: Any, tensor: Tensor, where: str) -> np.ndarray:
-    dtype = _DTYPES.get(tensor.dtype)
-    if dtype is None:
-        raise RequestRefused(400, f"{where}: {tensor.dtype} is not taken.")
-    # As objects: of strings NumPy would make each as long as the longest, and
-    # so of a small body an array of any size.
-    array = np.array(value, object)
-    wanted = tensor.shape[1:]
-    fits = array.ndim == len(wanted) and all(
-        size is None or size == got
-        for size, got in zip(wanted, array.shape, strict=True)
-    )
-    types = {int} if dtype.kind == "i" else {int, float}
-    if (
-        not fits
-        or array.size == 0
-        or not types.issuperset(map(type, array.flat))
-    ):
-        shape = ", ".join("any" if n is None else str(n) for n in wanted)
-        raise RequestRefused(
-            400, f"{where} must be {dtype.name} of the shape [{shape}]."
-        )
-    if dtype.kind == "i":
-        info = np.iinfo(dtype)
-        if array.min() < info.min or array.max() > info.max:
-            raise RequestRefused(400, f"{where} is no {dtype.name}.")
-    return array.astype(dtype)
-
-
-_DTYPES = {
-    "DT_INT32": np.dtype(np.int32),
-    "DT_INT64": np.dtype(np.int64),
-    "DT_FLOAT": np.dtype(np.float32),
-}
-
-
 def _said(value: Any) -> Any:
     """A value as JSON can say it."""
     if isinstance(value, bytes):
@@ -336,6 +282,12 @@ def _text(value: bytes) -> Any:
         return value.decode()
     except UnicodeDecodeError:
         return {"b64": base64.b64encode(value).decode()}
+
+
+def _kind(value: Any) -> str:
+    """What a value is in JSON."""
+    kinds = {str: "a string", list: "a list", bool: "a boolean"}
+    return "null" if value is None else kinds.get(type(value), "a number")
 
 
 def _names(names: Any) -> str:

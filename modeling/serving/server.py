@@ -13,8 +13,9 @@ import uvicorn
 from absl import logging
 
 from modeling.errors import UserError
-from modeling.serving.app import Service, make_app
+from modeling.serving.app import Service, make_app, refuse
 from modeling.serving.batching import BatchOptions
+from modeling.serving.connections import make_config
 from modeling.serving.encode import Encoder
 from modeling.serving.limits import Limits
 from modeling.serving.metrics import Metrics
@@ -33,7 +34,7 @@ class ServerOptions:
       port: 0 for any free one.
       batches: how requests are batched.
       limits: of requests.
-      connections: most at a time; 503 past them.
+      connections: most at a time; see `connections.make_config`.
       poll_seconds: how often to look for new versions.
       drain_seconds: how long requests may take to end after a signal.
       token: which every request must bring; None: none.
@@ -79,13 +80,11 @@ async def _serve(
     _check_encode_model(options.encode_model, repository)
     service = Service(repository, options.limits, metrics, options.encode_model)
     app = make_app(service, repository, options.poll_seconds, options.token)
-    config = uvicorn.Config(
+    config = make_config(
         app,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        # uvicorn refuses the one with this number.
-        limit_concurrency=options.connections + 1,
+        refuse,
+        options.connections,
+        options.limits.seconds,
         timeout_graceful_shutdown=options.drain_seconds,
     )
     with _listen(options) as listener:

@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from modeling.export import graph_rows
 from modeling.export.answer_spans import cut_windows
-from modeling.export.graph_rows import Spans, cut, group, lay_out, slide
+from modeling.export.graph_rows import (
+    Spans,
+    cut,
+    group,
+    in_batches,
+    lay_out,
+    slide,
+)
 from modeling.export.graph_tokenizer import GraphTokens
 from modeling.tasks.classification import InputExample, Labels, RowOptions
 from modeling.tasks.classification.encoding import ExampleEncoder
@@ -108,3 +116,43 @@ def test_a_context_without_tokens_has_a_window():
     windows = cut_windows(tokens(["w0"]), tokens([""]), WindowOptions(12, 3, 4))
     assert windows.counts.numpy().tolist() == [1]
     assert windows.part.lengths.numpy().tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("count", "sizes"),
+    [
+        (0, []),
+        (1, [1]),
+        (3, [3, 3, 3]),
+        (4, [3, 3, 3, 1]),
+        (7, [3, 3, 3, 3, 3, 3, 1]),
+    ],
+)
+def test_batches_of_rows(monkeypatch, count, sizes):
+    monkeypatch.setattr(graph_rows, "WINDOW_TOKENS", 15)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32)])
+    def compute(ids):
+        def said(rows):
+            size = tf.shape(rows["input_ids"])[:1]
+            return {
+                "doubled": 2 * rows["input_ids"],
+                "size": tf.broadcast_to(size, size),
+                "word": tf.strings.as_string(rows["words"][:, 0]),
+            }
+
+        return in_batches(said, {"input_ids": ids, "words": ids + 1})
+
+    ids = np.arange(count * 5).reshape(count, 5)
+    said = compute(tf.constant(ids, tf.int32))
+    np.testing.assert_array_equal(said["doubled"], 2 * ids)
+    assert said["size"].numpy().tolist() == sizes
+    words = [str(row[0] + 1).encode() for row in ids]
+    assert said["word"].numpy().tolist() == words
+
+
+def test_a_row_of_more_tokens_is_a_batch(monkeypatch):
+    monkeypatch.setattr(graph_rows, "WINDOW_TOKENS", 3)
+    ids = tf.reshape(tf.range(10), [2, 5])
+    said = in_batches(lambda rows: rows, {"input_ids": ids})
+    np.testing.assert_array_equal(said["input_ids"], ids)

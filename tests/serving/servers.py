@@ -10,8 +10,9 @@ import time
 import tensorflow as tf
 import uvicorn
 
-from modeling.serving.app import Service, make_app
+from modeling.serving.app import Service, make_app, refuse
 from modeling.serving.batching import BatchOptions
+from modeling.serving.connections import make_config
 from modeling.serving.limits import Limits
 from modeling.serving.metrics import Metrics
 from modeling.serving.model import Model
@@ -109,6 +110,7 @@ def running(
     token=None,
     poll_seconds=0.02,
     encode_model=None,
+    connections=100,
 ):
     """A server of the models in a directory, until the block is left."""
     started, servers = threading.Event(), []
@@ -127,7 +129,7 @@ def running(
         await repository.start()
         service = Service(repository, limits, metrics, encode_model)
         app = make_app(service, repository, poll_seconds, token)
-        config = uvicorn.Config(app, port=0, log_config=None, access_log=False)
+        config = make_config(app, refuse, connections, limits.seconds, port=0)
         server = uvicorn.Server(config)
         servers.append(server)
         task = asyncio.create_task(server.serve())

@@ -73,6 +73,8 @@ def test_what_is_served(server):
         ("POST", f"{_VERSIONS}/x:predict", b"", 404, "Received: x"),
         ("POST", "/v1/models/x:predict", b"", 404, "No model 'x'"),
         ("GET", "/encode", None, 405, "method"),
+        ("POST", "/encode/", b"{}", 404, "No such address"),
+        ("GET", "/page", None, 404, "No such address"),
         ("POST", "/encode", b"{}", 404, "No model gives vectors"),
         ("POST", _PREDICT, b"", 400, "No JSON"),
         ("POST", _PREDICT, b"[" * 3000, 400, "No JSON"),
@@ -232,6 +234,38 @@ def test_bearer_token(models_dir, gate):
         assert server.ask("GET", "/page/page.js")[0] == 200
         right = {"Authorization": "Bearer abc"}
         assert server.post(_PREDICT, message, headers=right)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        ("Bearer clé-ключ", 200),
+        ("bearer clé-ключ", 200),
+        ("Bearer  clé-ключ ", 200),
+        ("Bearer clé-клю", 401),
+        ("Bearer cl", 401),
+        ("Bearer", 401),
+        ("", 401),
+        ("clé-ключ", 401),
+        ("Basic clé-ключ", 401),
+        ("Bearer \x80\xff", 401),
+    ],
+)
+def test_bearer_tokens_of_any_letters(models_dir, gate, given, status):
+    token = "clé-ключ"
+    with running(
+        models_dir, lambda folder: gate.model(), token=token
+    ) as server:
+        asked = {"Authorization": given.encode()}
+        assert server.ask("GET", "/v1/models", None, asked)[0] == status
+
+
+def test_methods_that_there_are(server):
+    status, headers, content = server.ask("OPTIONS", _PREDICT)
+    assert (status, headers["Allow"]) == (405, "POST")
+    assert json.loads(content)["status"] == 405
+    status, headers, content = server.ask("HEAD", "/v1/models/sizes")
+    assert (status, content) == (200, b"")
 
 
 def test_what_was_asked_is_answered_at_the_end(models_dir):

@@ -1,8 +1,10 @@
 """The client, and a server that is not always in the mood."""
 
+import email.utils
 import http.server
 import json
 import threading
+import time
 
 import pytest
 
@@ -29,7 +31,9 @@ class Moody(http.server.BaseHTTPRequestHandler):
             answer = {"results": [[len(t)] for t in message["texts"]]}
         elif answer is None:
             answer = {"predictions": [len(t) for t in message["instances"]]}
-        content = json.dumps(answer).encode()
+        content = answer
+        if not isinstance(answer, bytes):
+            content = json.dumps(answer).encode()
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -127,6 +131,60 @@ def test_the_server_says_how_long_to_wait(server, client, waits):
     assert waits == [7]
 
 
+@pytest.mark.parametrize(
+    "asked", ["99999999", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"]
+)
+def test_nobody_waits_longer_than_for_an_answer(server, client, waits, asked):
+    server.moods[:] = [(503, {"Retry-After": asked}, {"error": "busy"})]
+    assert client.predict(["abc"]) == [3]
+    assert waits == [60]
+
+
+def test_the_server_says_until_when_to_wait(server, client, waits):
+    until = email.utils.formatdate(time.time() + 20, usegmt=True)
+    server.moods[:] = [(429, {"Retry-After": until}, {"error": "busy"})]
+    client.predict(["abc"])
+    assert 10 < waits[0] <= 20
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        *("-5", "soon", "1.5", "\u00b2", "", "nan", "inf"),
+        "Fri, 31 Dec 1999 23:59:59 GMT",
+        "Fri, 31 Dec 9999 23:59:59 -0000",
+        "Fri, 99 Dec 2026 23:59:59 GMT",
+    ],
+)
+def test_a_wait_that_is_none_is_ours(server, client, waits, asked):
+    server.moods[:] = [(503, {"Retry-After": asked}, {"error": "busy"})]
+    assert client.predict(["abc"]) == [3]
+    assert 0.05 <= waits[0] <= 0.15
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"<html>Please log in</html>", "not JSON.*b'<html>Please log in"),
+        (b"", "not JSON. Received 0 bytes"),
+        (b"\xff\xfe", r"not JSON.*b'\\xff"),
+        (b"[" * 100_000, "not JSON. Received 100000 bytes"),
+        (b"[1]", '1 answers in "predictions".*serve.py or TensorFlow Serving'),
+        (b'{"results": [1]}', '1 answers in "predictions"'),
+        (b'{"predictions": [1, 2]}', '1 answers in "predictions"'),
+        (b'{"predictions": {"a": 1}}', '1 answers in "predictions"'),
+    ],
+)
+def test_answers_of_something_else(server, client, content, said):
+    server.moods[:] = [(200, {}, content)]
+    with pytest.raises(ServingError, match=said) as error:
+        client.predict(["abc"])
+    assert error.value.status == 200
+    assert len(error.value.reason) < 500
+    # The same would come again.
+    assert len(server.asked) == 1
+
+
 def test_what_is_wrong_is_not_asked_again(server, client):
     server.moods[:] = [(413, {}, {"error": "too long"})]
     with pytest.raises(ServingError, match="413: too long"):
@@ -145,7 +203,23 @@ def test_no_server(waits):
     assert len(waits) == 5
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:8501", "ftp://x", "http://"])
+def test_a_token_of_any_letters(server):
+    url = f"http://127.0.0.1:{server.server_port}"
+    with Client(url, "m", token="clé-ключ") as client:
+        client.predict(["a"])
+    sent = server.asked[0][2]["Authorization"]
+    assert sent.encode("latin-1") == "Bearer clé-ключ".encode()
+    with pytest.raises(ValueError, match="one line of printable"):
+        Client(url, "m", token="a\nX-Other: b")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("127.0.0.1:8501", "ftp://x", "http://", "http://x:99999"),
+        *("http://x:port", "http://[::1"),
+    ],
+)
 def test_addresses(url):
     with pytest.raises(ValueError, match="Received"):
         Client(url, "m")

@@ -119,6 +119,8 @@ def test_encode(server, models_dir):
         ({"id": 1, "texts": [["a"]]}, r"texts\[0\] must be a string"),
         ({"id": 1, "texts": ["a"], "is_tokenized": True}, "list of tokens"),
         ({"id": 1, "texts": ["a"], "is_tokenized": 1}, "true or false"),
+        ({"id": [[1]], "texts": ["a"]}, '"id" must be a number or a string'),
+        ({"id": {}, "texts": ["a"]}, '"id" must be a number or a string'),
     ],
 )
 def test_encode_tells_what_is_wrong(server, message, reason):
@@ -153,7 +155,7 @@ def test_token_ids(server):
     assert len(second["start_logits"]) == 3
     status, said = server.post(path, rows([101, 99999, 102]))
     assert status == 400
-    assert "99999 is not in [0, 2371)" in said["error"]
+    assert "input_ids[0][1] must be from 0 to 2370" in said["error"]
     assert server.post(path, rows([1] * 33))[0] == 413
 
 
@@ -169,6 +171,14 @@ def test_examples(server):
     np.testing.assert_allclose(
         said["probabilities"], same["probabilities"], atol=1e-5
     )
+    for name, number in (("input_ids", -1), ("segment_ids", 16)):
+        changed = {**values, name: [number] + values[name][1:]}
+        encoded = base64.b64encode(record(**changed)).decode()
+        message["instances"] = [{"b64": encoded}]
+        status, said = server.post(path, message)
+        assert status == 400
+        assert f"{name} must be from 0 to" in said["error"]
+        assert f"Received:] [{number}]" in said["error"]
     bad = {"signature_name": "examples", "instances": [{"b64": "aGFsbG8="}]}
     status, said = server.post(path, bad)
     assert status == 400

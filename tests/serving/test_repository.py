@@ -1,12 +1,14 @@
 """New versions, bad ones, and folders that are being copied."""
 
 import asyncio
+import os
 import shutil
 import threading
 
 import pytest
 
 from modeling.errors import UserError
+from modeling.serving import repository as repository_module
 from modeling.serving.batching import BatchOptions
 from modeling.serving.limits import RequestRefused
 from modeling.serving.repository import Repository, find_models
@@ -135,6 +137,51 @@ def test_new_versions(tmp_path):
         await models.close()
 
     asyncio.run(main())
+
+
+def test_a_broken_version_does_not_hide_the_one_before(tmp_path, caplog):
+    _, load = loading(tmp_path)
+
+    async def main():
+        models = repository(tmp_path, load)
+        version(tmp_path, "a", 1)
+        await models.start()
+        version(tmp_path, "a", 2)
+        (version(tmp_path, "a", 3) / "broken").touch()
+        for _ in range(4):
+            await models.refresh()
+        assert models.get("a").version == 2
+        await models.close()
+
+    asyncio.run(main())
+    (told,) = [r for r in caplog.records if r.levelname == "ERROR"]
+    assert told.getMessage() == f"{tmp_path}/a/3 cannot be loaded: not whole"
+    assert not told.exc_info
+
+
+def test_a_folder_that_goes_while_it_is_looked_at(tmp_path):
+    folder = version(tmp_path, "a", 1)
+    (folder / "saved_model.pb").unlink()
+    (folder / "saved_model.pb").symlink_to("nowhere")
+    assert repository_module._looks(str(folder)) == []
+
+
+def test_folders_that_cannot_be_read(tmp_path, monkeypatch):
+    version(tmp_path, "a", 1)
+    (tmp_path / "lost+found").mkdir()
+    closed = str(tmp_path / "lost+found")
+    original = os.listdir
+
+    def listdir(path):
+        if path == closed:
+            raise PermissionError(13, "Permission denied", path)
+        return original(path)
+
+    monkeypatch.setattr(os, "listdir", listdir)
+    assert list(find_models(str(tmp_path))) == ["a"]
+    closed = str(tmp_path)
+    with pytest.raises(UserError, match=f"{tmp_path} cannot be read: Perm"):
+        find_models(str(tmp_path))
 
 
 def test_an_old_version_answers_what_it_was_asked(tmp_path):

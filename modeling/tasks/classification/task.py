@@ -113,13 +113,13 @@ class ClassificationTask(MeanOverExamples):
         """
         logits = model(_inputs(features))
         losses = self._losses(logits, self._targets(features))
-        return {"outputs": self._shares(logits), "losses": losses}
+        return {"outputs": self.shares(logits), "losses": losses}
 
     def probabilities(
         self, model: Callable[..., tf.Tensor], features: Features
     ) -> tf.Tensor:
         """The `outputs` of `outputs`, which need no targets."""
-        return self._shares(model(_inputs(features)))
+        return self.shares(model(_inputs(features)))
 
     @property
     def keeps_tokens(self) -> bool:
@@ -143,7 +143,7 @@ class ClassificationTask(MeanOverExamples):
             shape.append(self.labels.num_outputs)
         return tf.reshape(features["targets"], shape)
 
-    def _shares(self, logits: tf.Tensor) -> tf.Tensor:
+    def shares(self, logits: tf.Tensor) -> tf.Tensor:
         """Probabilities of labels, or numbers: float32 [examples, labels]"""
         logits = tf.cast(logits, tf.float32)
         if self.labels.kind == "classification":
