@@ -17,7 +17,8 @@ SCRIPTS = [
     "run_tagger",
     "serve",
 ]
-_SERVE = ["prometheus-client", "starlette", "uvicorn"]
+# uvicorn answers what is no HTTP in a way that ours builds on since this release.
+_SERVE = ["prometheus-client", "starlette", "uvicorn>=0.40"]
 
 setup(
     name="bert-tf2",
