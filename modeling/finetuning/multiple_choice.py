@@ -150,7 +150,7 @@ class ChoiceJob(Job):
         Args:
           session: of the model.
           line: context, question, which may be empty, and choices, separated
-            by tabs; a "_" in the question is where a choice stands.
+            by tabs.
         """
         context, *rest = line.split("\t")
         question, *choices = rest or [""]
@@ -159,8 +159,8 @@ class ChoiceJob(Job):
                 "A line is a context, a question and two or more choices, "
                 f"separated by tabs. Received: {line!r}"
             )
-        example = ChoiceExample.typed(
-            context, question, tuple(choices), "The line"
+        example = ChoiceExample(
+            context, question, tuple(choices), place="The line"
         )
         outputs = predict_examples(
             session.predictor,

@@ -213,7 +213,6 @@ def _parse_race(values: JsonObject) -> Iterator[ChoiceExample]:
             tuple(part.texts("options")),
             _answer(part),
             None if name is None else f"{name}-{index}",
-            has_blank=True,
             place=part.name,
         )
 

@@ -81,7 +81,7 @@ def test_own_objects(write):
     ]
     path = write("a.jsonl", "\n".join(map(json.dumps, lines)))
     one, two, three = read(path, needs_answers=False)
-    assert one.around_choice() == ("q _", "") and one.answer == 1
+    assert one.around_choice() == ("q ", "") and one.answer == 1
     assert two.question == "" and two.answer == 0 and two.row_id == "4"
     assert three.answer is None
     with pytest.raises(UserError, match="a.jsonl, line 3: no answer to learn"):
