@@ -6,7 +6,8 @@ A JSONL file has an object a line:
      "answer": 1}
 
 `question`, `id` and, where nothing is learned, `answer` may be missing. An
-answer is the number of a choice, from 0, or a letter, "A" being the first.
+answer is the number of a choice, from 0, or a letter, "A" being the first; -1,
+null and "" stand for none, as test sets have them.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ _HINT = (
 )
 _ENDING = re.compile(r"ending\d+")
 _ANSWERS = ("answer", "label")
+# What test sets have where their answers are kept back.
+_NO_ANSWER = -1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +63,8 @@ class ChoiceFile:
         for example in self._read():
             self._check(example)
             count += 1
+            if example.answer == _NO_ANSWER:
+                example = dataclasses.replace(example, answer=None)
             yield example
         if not count:
             raise UserError(
@@ -99,10 +104,14 @@ class ChoiceFile:
                 f"{example.place}: expected {wanted or 'two or more'} choices. "
                 f"Received {count}: {list(example.choices)!r:.120}"
             )
-        if example.answer is None:
+        if example.answer in (None, _NO_ANSWER):
             if self.needs_answers:
+                received = "nothing" if example.answer is None else "-1"
                 raise UserError(
-                    f"{example.place}: no answer to learn from or compare with."
+                    f"{example.place}: no answer to learn from or compare "
+                    f"with. Received: {received}. Give the number of the right "
+                    "choice, from 0, or leave the example out; only what is "
+                    "predicted needs no answer."
                 )
         elif not 0 <= example.answer < count:
             raise UserError(
@@ -232,7 +241,7 @@ def _parse_plain(values: JsonObject) -> ChoiceExample:
 def _answer(values: JsonObject) -> int | None:
     """The number of the answer, which may be out of range."""
     key = values.present(*_ANSWERS)
-    if key is None or values.values[key] is None:
+    if key is None or values.values[key] in (None, ""):
         return None
     answer = values.get((key,), (int, str), "a number or a letter")
     if isinstance(answer, int):

@@ -54,6 +54,16 @@ def test_swag(write):
     assert [e.answer for e in examples] == [None, None]
 
 
+@pytest.mark.parametrize("none", ["-1", ""])
+def test_swag_without_answers(write, none):
+    path = write("test.csv", SWAG.replace("d,0", f"d,{none}"))
+    first, second = read(path, needs_answers=False)
+    assert (first.answer, second.answer) == (2, None)
+    told = f"test.csv, line 3: no answer to .* Received: {none or 'nothing'}"
+    with pytest.raises(UserError, match=told):
+        read(path)
+
+
 def test_race_in_every_packaging(write, tmp_path):
     (tmp_path / "middle").mkdir()
     paths = [
@@ -77,13 +87,16 @@ def test_own_objects(write):
     lines = [
         {"context": "c", "question": "q _", "choices": ["x", "y"], "answer": 1},
         {"context": "c", "choices": ["x", "y", "z"], "label": "a", "id": 4},
-        {"context": "c", "choices": ["x", "y"], "answer": None},
+        *(
+            {"context": "c", "choices": ["x", "y"], "answer": none}
+            for none in (None, -1, "")
+        ),
     ]
     path = write("a.jsonl", "\n".join(map(json.dumps, lines)))
-    one, two, three = read(path, needs_answers=False)
+    one, two, *unknown = read(path, needs_answers=False)
     assert one.around_choice() == ("q ", "") and one.answer == 1
     assert two.question == "" and two.answer == 0 and two.row_id == "4"
-    assert three.answer is None
+    assert [example.answer for example in unknown] == [None] * 3
     with pytest.raises(UserError, match="a.jsonl, line 3: no answer to learn"):
         read(path)
 
@@ -117,7 +130,7 @@ BAD = {
         "a.jsonl, line 2: the answer must be one of the 2 choices, 0 to 1 or A "
         "to B. Received: number 2",
     ),
-    "answer below 0": ("a.jsonl", own(answer=-1), "Received: number -1"),
+    "answer below 0": ("a.jsonl", own(answer=-2), "Received: number -2"),
     "answer as text": ("a.jsonl", own(answer="x y"), "Received: 'x y'"),
     "answer true": ("a.jsonl", own(answer=True), "a number or a letter. Rec"),
     "no choices": (
