@@ -123,7 +123,7 @@ class ChoiceFile:
 
 
 def _read_swag(path: str, needs_answers: bool) -> Iterator[ChoiceExample]:
-    rows = read_rows(path, "csv")
+    rows = read_rows(path, "csv", beside_csv="JSONL")
     header = next(rows, Row(1, []))
     columns = {name: index for index, name in enumerate(header.cells)}
     endings = sorted(filter(_ENDING.fullmatch, columns), key=_number)

@@ -166,6 +166,20 @@ BAD = {
         SWAG.replace("d,0", "d"),
         "a.csv, line 3: 11 columns, where the header has 12",
     ),
+    "swag quotes": (
+        "a.csv",
+        SWAG.replace("x,s", '"x"y,s'),
+        "a.csv, line 3: not a CSV row (',' expected after '\"'). A text that "
+        'holds quotes, commas or line ends stands between double quotes, with "'
+        '" for a quote in it. If quotes are plain text, give the examples as '
+        "JSONL.",
+    ),
+    "list": (
+        "a.jsonl",
+        own() + '\n["c", ["x", "y"]]',
+        "a.jsonl, line 2: expected an object, names and values in braces. "
+        """Received: '["c", ["x", "y"]]'""",
+    ),
     "swag header": (
         "a.csv",
         SWAG.replace("sent2", "sent"),
