@@ -59,6 +59,25 @@ def write_results(path: str, values: Mapping[str, Any]) -> None:
             file.write(f"{key} = {values[key]!s}\n")
 
 
+def remove_file(path: str) -> None:
+    """Removes a file, local or remote, where there is one.
+
+    Raises:
+      OSError: it cannot be removed.
+    """
+    if "://" not in path:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(path)
+        return
+    import tensorflow as tf
+
+    try:
+        if tf.io.gfile.exists(path):
+            tf.io.gfile.remove(path)
+    except tf.errors.OpError as error:
+        raise OSError(str(error)) from error
+
+
 @contextlib.contextmanager
 def whole_file(path: str) -> Iterator[IO[str]]:
     """A text file that takes its name when it is whole; local or remote.

@@ -197,6 +197,9 @@ def test_any_number_of_sentences_from_standard_input(trained, tmp_path):
     long = [word for words, _ in data[:20] for word in words]
     lines = [" ".join(words) for words in [*(w for w, _ in data), long]]
     text = "\n".join(lines) + "\n"
+    # Of an earlier prediction, of words with tags.
+    (tmp_path / "piped").mkdir()
+    (tmp_path / "piped" / "test_results.json").write_text("{}")
     result = run_script(
         "run_tagger",
         f"--output_dir={trained}",
@@ -238,6 +241,30 @@ def test_any_number_of_sentences_from_standard_input(trained, tmp_path):
         assert flags.FLAGS.head == "crf"
     again = (tmp_path / "again" / "predictions.conll").read_text()
     assert again == (tmp_path / "piped" / "predictions.conll").read_text()
+
+
+def test_a_prediction_that_fails_leaves_an_earlier_ones_files(
+    trained, tmp_path
+):
+    path = tmp_path / "bad.jsonl"
+    path.write_text('{"tokens": ["the"]}\n{"tokens": 1}\n')
+    names = ("predictions.conll", "predictions.jsonl", "test_results.json")
+    for name in names:
+        (tmp_path / name).write_text("before")
+    script = load_script("run_tagger")
+    with (
+        flagsaver.flagsaver(
+            output_dir=str(trained),
+            prediction_dir=str(tmp_path),
+            predict_file=str(path),
+            do_predict=True,
+        ),
+        pytest.raises(ValueError, match="line 2: 'tokens' must be a list"),
+    ):
+        script.main([])
+    files = {file.name: file.read_text() for file in tmp_path.iterdir()}
+    del files["bad.jsonl"]
+    assert files == dict.fromkeys(names, "before")
 
 
 def test_a_model_is_not_read_as_another(trained, call):
