@@ -267,10 +267,13 @@ def test_everything_in_one_call(call, tmp_path):
             texts = [entry["text"] for entry in nbest[key]]
             assert [entry["text"] for entry in entries] == texts
 
-    # A test set has no answers: it is answered, not judged.
+    # A test set has no answers: it is answered, not judged. Where there is
+    # nothing to answer from, the answer is the original's.
     data = read(tmp_path / "dev.json")
     for part in data["data"][0]["paragraphs"]:
         part["qas"][0]["answers"] = []
+    data["data"][0]["paragraphs"][3]["context"] = " \n"
+    predictions["q3"] = "empty"
     (tmp_path / "test.json").write_text(json.dumps(data))
     os.remove(out / "eval_results.txt")
     call(do_predict=True, predict_file=str(tmp_path / "test.json"))
@@ -411,7 +414,10 @@ def test_a_dry_run_writes_no_model(call, tmp_path, caplog):
         ({"predict_file": "broken", "do_predict": True}, "not JSON"),
         ({"predict_file": "twice", "do_predict": True}, "stands in"),
         ({"predict_file": "open", "do_eval": True}, "needs a --predict_file w"),
-        ({"predict_file": "blank", "do_predict": True}, "blank gives nothing"),
+        (
+            {"predict_file": "blank", "do_predict": True},
+            "blank: the contexts of all questions, 1, are empty. Is it the",
+        ),
         ({"predict_file": "-", "do_predict": True}, "--predict_file cannot be"),
         ({"max_seq_length": 7}, "max_query_length + 3"),
         ({"max_seq_length": 65}, "max_seq_length 65"),
