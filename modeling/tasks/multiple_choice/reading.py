@@ -177,7 +177,9 @@ def _swag_example(
 
 
 def _read_json(path: str) -> Iterator[ChoiceExample]:
-    values = load_json(path)
+    values = load_json(
+        path, "An object a line goes into a file that ends in .jsonl."
+    )
     if isinstance(values, Mapping):
         yield from _parse(JsonObject(path, values, _HINT))
         return
@@ -203,7 +205,7 @@ def _parse_race(values: JsonObject) -> Iterator[ChoiceExample]:
         values = JsonObject(f"{values.name} ({name})", values.values, _HINT)
     questions, options = values.texts("questions"), values.list("options")
     answers: list[Any] = [None] * len(questions)
-    if "answers" in values.values:
+    if values.has("answers"):
         answers = values.list("answers")
     if not len(questions) == len(options) == len(answers):
         raise UserError(
@@ -227,7 +229,7 @@ def _parse_race(values: JsonObject) -> Iterator[ChoiceExample]:
 
 
 def _parse_plain(values: JsonObject) -> ChoiceExample:
-    question = values.text("question") if "question" in values.values else ""
+    question = values.text("question") if values.has("question") else ""
     return ChoiceExample(
         values.text("context"),
         question,
@@ -240,12 +242,14 @@ def _parse_plain(values: JsonObject) -> ChoiceExample:
 
 def _answer(values: JsonObject) -> int | None:
     """The number of the answer, which may be out of range."""
-    key = values.present(*_ANSWERS)
-    if key is None or values.values[key] in (None, ""):
+    if not values.has(*_ANSWERS):
         return None
+    key = values.present(*_ANSWERS)
     answer = values.get((key,), (int, str), "a number or a letter")
     if isinstance(answer, int):
         return answer
+    if not answer:
+        return None
     if not re.fullmatch("[A-Za-z]", answer):
         raise UserError(
             f"{values.name}: {key!r} must be the number of a choice from 0, or "

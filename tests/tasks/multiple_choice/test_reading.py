@@ -86,7 +86,13 @@ def test_race_in_every_packaging(write, tmp_path):
 def test_own_objects(write):
     lines = [
         {"context": "c", "question": "q _", "choices": ["x", "y"], "answer": 1},
-        {"context": "c", "choices": ["x", "y", "z"], "label": "a", "id": 4},
+        {
+            "context": "c",
+            "question": None,
+            "choices": ["x", "y", "z"],
+            "label": "a",
+            "id": 4,
+        },
         *(
             {"context": "c", "choices": ["x", "y"], "answer": none}
             for none in (None, -1, "")
@@ -165,6 +171,18 @@ BAD = {
         "a.csv",
         SWAG.replace("d,0", "d"),
         "a.csv, line 3: 11 columns, where the header has 12",
+    ),
+    "lines in JSON": (
+        "a.json",
+        own(context="ä") + "\n" + own(),
+        "a.json, line 2, column 1: not JSON: unexpected content after document."
+        " An object a line goes into a file that ends in .jsonl.",
+    ),
+    "cut JSON": (
+        "a.json",
+        own()[:-1],
+        "a.json, line 1, column 52: not JSON: unexpected end of data. Is the "
+        "file whole? It is 51 bytes.",
     ),
     "swag quotes": (
         "a.csv",

@@ -127,6 +127,17 @@ def test_jsonl(write):
     assert sentences[2].place(1).endswith("train.jsonl, line 4, word 2")
 
 
+def test_null_says_nothing(write):
+    lines = """{"tokens": ["a"], "tags": null, "text": null, "document": null}
+{"tokens": null, "text": "b c", "id": null}
+"""
+    first, second = read(write("test.jsonl", lines), needs_tags=False)
+    assert (first.words, first.tags, first.document) == (("a",), None, None)
+    assert second.words == ("b", "c") and second.row_id is None
+    with pytest.raises(UserError, match="line 1, word 1: no tags to learn"):
+        read(write("train.jsonl", lines))
+
+
 def test_texts_are_split_in_words_or_characters(write):
     text = "他叫 Li,19!"
     words = split_text(text, into_characters=False)
