@@ -59,6 +59,27 @@ def write_results(path: str, values: Mapping[str, Any]) -> None:
             file.write(f"{key} = {values[key]!s}\n")
 
 
+@contextlib.contextmanager
+def telling(path: str) -> Iterator[None]:
+    """Turns a failure to write into a `UserError`.
+
+    Args:
+      path: what is written, or the directory of several files; named where the
+        failure does not name a file itself.
+
+    Raises:
+      UserError: a file cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"Cannot write {error.filename2 or error.filename or path}: "
+            f"{error.strerror or error}. Is there space, and may you write "
+            "there?"
+        ) from error
+
+
 def remove_file(path: str) -> None:
     """Removes a file, local or remote, where there is one.
 

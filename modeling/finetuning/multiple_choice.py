@@ -13,6 +13,7 @@ from modeling.finetuning.job import Job, JobOptions
 from modeling.finetuning.predicting import predict_examples
 from modeling.finetuning.setup import Surroundings
 from modeling.finetuning.trainer import FineTuning, MakeOptions
+from modeling.output_files import telling
 from modeling.tasks.multiple_choice import (
     ChoiceEncoder,
     ChoiceExample,
@@ -134,7 +135,7 @@ class ChoiceJob(Job):
         """
         chunks = self._stream(self._files.get("test"))
         directory = self._make_prediction_dir()
-        with ChoiceWriter(directory) as writer:
+        with telling(directory), ChoiceWriter(directory) as writer:
             self._predict_stream(
                 session,
                 chunks,

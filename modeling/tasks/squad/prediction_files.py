@@ -8,8 +8,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any, NamedTuple
 
-from modeling.errors import UserError
-from modeling.output_files import remove_file, whole_file
+from modeling.output_files import remove_file, telling, whole_file
 from modeling.tasks.squad.answers import Answered
 
 
@@ -68,7 +67,7 @@ def write_predictions(
     if predictions.null_odds:
         _write(null_odds, predictions.null_odds)
     else:
-        with _telling(null_odds):
+        with telling(null_odds):
             remove_file(null_odds)
     return predictions
 
@@ -96,16 +95,5 @@ def _write(path: str, values: Mapping[str, Any]) -> None:
 
 @contextlib.contextmanager
 def _writing(path: str) -> Iterator[IO[str]]:
-    with _telling(path), whole_file(path) as file:
+    with telling(path), whole_file(path) as file:
         yield file
-
-
-@contextlib.contextmanager
-def _telling(path: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UserError(
-            f"Cannot write {path}: {error.strerror or error}. Is there space, "
-            "and may you write there?"
-        ) from error
