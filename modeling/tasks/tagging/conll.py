@@ -75,7 +75,7 @@ def read_conll(
     )
     document: int | None = None
     lines: list[_Line] = []
-    for line in _lines(rows, is_conllu):
+    for line in _lines(path, rows, is_conllu):
         is_document = line is not None and line.columns[0] == _DOCUMENT
         if line is not None and not is_document:
             lines.append(line)
@@ -106,11 +106,20 @@ def _open(path: str) -> tuple[Iterator[Row], bool]:
     return itertools.chain(begun, rows), is_conllu
 
 
-def _lines(rows: Iterable[Row], is_conllu: bool) -> Iterator[_Line | None]:
+def _lines(
+    path: str, rows: Iterable[Row], is_conllu: bool
+) -> Iterator[_Line | None]:
     """Yields the lines; None after a sentence, and at the end."""
     has_tabs: bool | None = None
     for row in rows:
         line = "\t".join(row.cells)
+        if "\r" in line:
+            # Where all lines end so, the file would be one line of one word.
+            raise UserError(
+                f"{place(path, row.line)}: a carriage return within the line. "
+                f"Received: {line!r:.80}. Lines end with a line feed: convert "
+                "the file, for instance with tr '\\r' '\\n'."
+            )
         if not line.strip(" \t"):
             yield None
             continue

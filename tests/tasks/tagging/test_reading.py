@@ -161,6 +161,11 @@ BAD = {
         "a X O\nb X O\n\nc O\n",
         r"a.txt, line 4: 2 columns, where line 1 has 3. Received: 'c O'",
     ),
+    "carriage returns": (
+        "a.txt",
+        "a O\rb O\r",
+        "a.txt, line 1: a carriage return within the line. Received: 'a O",
+    ),
     "no tags": (
         "a.txt",
         "a\nb\n",
