@@ -114,10 +114,12 @@ class ChoiceFile:
                     "predicted needs no answer."
                 )
         elif not 0 <= example.answer < count:
+            letters = ""
+            if count <= 26:
+                letters = f" or A to {chr(ord('A') + count - 1)}"
             raise UserError(
                 f"{example.place}: the answer must be one of the {count} "
-                f"choices, 0 to {count - 1} or A to "
-                f"{chr(ord('A') + count - 1)}. Received: number "
+                f"choices, 0 to {count - 1}{letters}. Received: number "
                 f"{example.answer}"
             )
 

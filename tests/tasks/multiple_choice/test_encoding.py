@@ -204,7 +204,7 @@ def test_accuracies_by_number_of_choices():
 
 def test_predictions(tmp_path):
     examples = [
-        ChoiceExample("a", "", ("x", "y"), 0, "q\t1"),
+        ChoiceExample("a", "", ("x", "y"), 0, "q\t1\r"),
         ChoiceExample("a", "", ("x", "y", "z")),
     ]
     # The second value of the first row belongs to no choice of its example.
@@ -213,13 +213,13 @@ def test_predictions(tmp_path):
         for one, row in zip(examples, shares, strict=True):
             writer.write([one], [row])
     assert (tmp_path / "predictions.tsv").read_text() == (
-        "id\tprediction\tprobabilities\nq 1\t1\t0.25 0.75\n"
+        "id\tprediction\tprobabilities\nq 1 \t1\t0.25 0.75\n"
         "1\t0\t0.5 0.125 0.375\n"
     )
     lines = (tmp_path / "predictions.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == [
         {
-            "id": "q\t1",
+            "id": "q\t1\r",
             "prediction": 1,
             "choice": "y",
             "probabilities": [0.25, 0.75],

@@ -136,6 +136,11 @@ BAD = {
         "a.jsonl, line 2: the answer must be one of the 2 choices, 0 to 1 or A "
         "to B. Received: number 2",
     ),
+    "answer beyond letters": (
+        "a.jsonl",
+        own(choices=["x"] * 30, answer=30),
+        "must be one of the 30 choices, 0 to 29. Received: number 30",
+    ),
     "answer below 0": ("a.jsonl", own(answer=-2), "Received: number -2"),
     "answer as text": ("a.jsonl", own(answer="x y"), "Received: 'x y'"),
     "answer true": ("a.jsonl", own(answer=True), "a number or a letter. Rec"),
