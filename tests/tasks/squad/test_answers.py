@@ -179,6 +179,7 @@ def test_a_context_without_tokens(make_features, tokenizer, version_2):
         {"version_2_with_negative": version_2},
     )
     assert answered.text == ("" if version_2 else "empty")
+    assert answered.best_text == ""
     assert answered.null_odds == (ODDS_OF_NOTHING if version_2 else None)
 
 
