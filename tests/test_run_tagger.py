@@ -403,6 +403,18 @@ def test_the_best_weights_are_kept_and_training_ends_early(call):
     assert results_of(out)["eval_f1"] == pytest.approx(scores[best])
 
 
+def test_the_best_of_an_earlier_training_is_not_taken_for_the_last(call):
+    out = call(do_train=True, num_train_epochs=1.0, eval_each_epoch=True)
+    assert read(out / "best.json")["best_step"] == 10
+    more = {"do_train": True, "allow_changed_settings": True}
+    call(**more, num_train_epochs=2.0)
+    assert not (out / "best.json").exists()
+    call(do_eval=True)
+    assert results_of(out)["global_step"] == 20
+    with pytest.raises(ValueError, match="holds checkpoints of a single trai"):
+        call(**more, num_train_epochs=2.0, num_trials=2)
+
+
 def test_parts_of_speech_are_judged_by_accuracy(call, tmp_path):
     """CoNLL-U, from columns of its own, and a list of tags."""
     data = tmp_path / "pos"
