@@ -260,6 +260,10 @@ def test_scores_that_do_not_belong(make_features, tokenizer):
     [
         ({"n_best_size": 0}, "n_best_size must be positive. Received: 0"),
         ({"max_answer_length": 0}, "max_answer_length must be positive"),
+        (
+            {"null_score_diff_threshold": float("nan")},
+            "null_score_diff_threshold must be a number. Received: nan",
+        ),
         ({"answer_text": "x"}, "one of original, offsets. Received: 'x'"),
     ],
 )
