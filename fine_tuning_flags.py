@@ -303,6 +303,12 @@ def _adopt_kept(network: Sequence[str], reading: Sequence[str]) -> None:
     for name in (*network, *reading):
         if name not in kept:
             continue
+        if kept[name] is None and FLAGS[name].default is not None:
+            raise UserError(
+                f"The model in {FLAGS.output_dir} was not trained by this "
+                f"script, as --{name} had no value then. Give the --output_dir "
+                "of a model of this kind."
+            )
         if FLAGS[name].using_default_value:
             FLAGS[name].value = kept[name]
         elif name in network and FLAGS[name].value != kept[name]:

@@ -60,6 +60,46 @@ def write_results(path: str, values: Mapping[str, Any]) -> None:
 
 
 @contextlib.contextmanager
+def telling(path: str) -> Iterator[None]:
+    """Turns a failure to write into a `UserError`.
+
+    Args:
+      path: what is written, or the directory of several files; named where the
+        failure does not name a file itself.
+
+    Raises:
+      UserError: a file cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"Cannot write {error.filename2 or error.filename or path}: "
+            f"{error.strerror or error}. Is there space, and may you write "
+            "there?"
+        ) from error
+
+
+def remove_file(path: str) -> None:
+    """Removes a file, local or remote, where there is one.
+
+    Raises:
+      OSError: it cannot be removed.
+    """
+    if "://" not in path:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(path)
+        return
+    import tensorflow as tf
+
+    try:
+        if tf.io.gfile.exists(path):
+            tf.io.gfile.remove(path)
+    except tf.errors.OpError as error:
+        raise OSError(str(error)) from error
+
+
+@contextlib.contextmanager
 def whole_file(path: str) -> Iterator[IO[str]]:
     """A text file that takes its name when it is whole; local or remote.
 

@@ -1,11 +1,15 @@
 """Files that are whole whenever they are there."""
 
+import errno
+
 import numpy as np
 import pytest
 
 from modeling.errors import UserError
 from modeling.output_files import (
     check_can_write,
+    remove_file,
+    telling,
     whole_file,
     write_json,
     write_results,
@@ -41,6 +45,30 @@ def test_a_file_takes_the_place_of_another_only_when_it_is_whole(tmp_path):
         write_json(str(path), {"a": object()})
     assert path.read_text() == "first\n"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_files_that_cannot_be_written_are_told(tmp_path):
+    path = tmp_path / "file"
+    path.mkdir()
+    told = f"Cannot write {path}: Is a directory. Is there space, and may"
+    with (
+        pytest.raises(UserError, match=told),
+        telling(str(tmp_path)),
+        whole_file(str(path)) as file,
+    ):
+        file.write("text")
+    told = f"Cannot write {tmp_path}: No space left"
+    with pytest.raises(UserError, match=told), telling(str(tmp_path)):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_is_removed_need_not_be_there(tmp_path):
+    path = tmp_path / "file"
+    path.touch()
+    for _ in range(2):
+        remove_file(str(path))
+        assert not path.exists()
 
 
 def test_directories_that_take_no_files_are_told_early(tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ import pytest
 from absl import flags
 from absl.testing import flagsaver
 
+from modeling.errors import UserError
 from tests.scripts import (
     caller,
     load_script,
@@ -156,6 +157,11 @@ def test_everything_in_one_call(
         np.testing.assert_allclose(
             row["probabilities"], before["probabilities"], atol=1e-5
         )
+
+    blocked = tmp_path / "blocked" / "predictions.jsonl"
+    blocked.mkdir(parents=True)
+    with pytest.raises(UserError, match=f"Cannot write {blocked}: Is a dir"):
+        call(do_predict=True, prediction_dir=str(blocked.parent))
 
     good, bad = asked[0]["context"], "it was bad"
     typed = [

@@ -12,6 +12,7 @@ from absl import flags
 from absl.testing import flagsaver
 
 from modeling.checkpoints.google import write_google_checkpoint
+from modeling.errors import UserError
 from modeling.tasks.squad import (
     AnswerOptions,
     FeatureSet,
@@ -207,7 +208,7 @@ def test_answers_of_a_checkpoint_of_the_original(
                 assert mine[name] == pytest.approx(wanted, abs=1e-4)
 
 
-def test_everything_in_one_call(call, tmp_path):
+def test_everything_in_one_call(call, tmp_path, monkeypatch, capsys):
     train = write_data(tmp_path / "train.json", 160, 1)
     dev = write_data(tmp_path / "dev.json", 40, 2)
     out = call(
@@ -267,10 +268,13 @@ def test_everything_in_one_call(call, tmp_path):
             texts = [entry["text"] for entry in nbest[key]]
             assert [entry["text"] for entry in entries] == texts
 
-    # A test set has no answers: it is answered, not judged.
+    # A test set has no answers: it is answered, not judged. Where there is
+    # nothing to answer from, the answer is the original's.
     data = read(tmp_path / "dev.json")
     for part in data["data"][0]["paragraphs"]:
         part["qas"][0]["answers"] = []
+    data["data"][0]["paragraphs"][3]["context"] = " \n"
+    predictions["q3"] = "empty"
     (tmp_path / "test.json").write_text(json.dumps(data))
     os.remove(out / "eval_results.txt")
     call(do_predict=True, predict_file=str(tmp_path / "test.json"))
@@ -278,6 +282,11 @@ def test_everything_in_one_call(call, tmp_path):
     assert read(out / "predictions.json") == predictions
     with pytest.raises(ValueError, match="--predict_file with answers"):
         call(do_eval=True, predict_file=str(tmp_path / "test.json"))
+
+    monkeypatch.setattr(sys, "stdin", io.StringIO("who ?\t\n"))
+    capsys.readouterr()
+    call(interactive=True)
+    assert capsys.readouterr().out == "-\t1.0000\n"
 
 
 def test_questions_without_answer(call, tmp_path, monkeypatch, capsys):
@@ -411,7 +420,10 @@ def test_a_dry_run_writes_no_model(call, tmp_path, caplog):
         ({"predict_file": "broken", "do_predict": True}, "not JSON"),
         ({"predict_file": "twice", "do_predict": True}, "stands in"),
         ({"predict_file": "open", "do_eval": True}, "needs a --predict_file w"),
-        ({"predict_file": "blank", "do_predict": True}, "blank gives nothing"),
+        (
+            {"predict_file": "blank", "do_predict": True},
+            "blank: the contexts of all questions, 1, are empty. Is it the",
+        ),
         ({"predict_file": "-", "do_predict": True}, "--predict_file cannot be"),
         ({"max_seq_length": 7}, "max_query_length + 3"),
         ({"max_seq_length": 65}, "max_seq_length 65"),
@@ -444,6 +456,16 @@ def test_users_mistakes_are_told(values, message, call, tmp_path, monkeypatch):
         call(**{"do_train": True, "train_file": train, **values})
     assert message in str(error.value)
     assert not list(tmp_path.glob("out/bert_model*"))
+
+
+def test_a_model_of_another_script_is_told(call, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    # A tagger reads long texts through windows only where it is told to.
+    (out / "model_flags.json").write_text('{"doc_stride": null}')
+    path = write_data(tmp_path / "dev.json", 1, 1)
+    with pytest.raises(UserError, match="out was not trained by this script"):
+        call(do_predict=True, predict_file=path)
 
 
 def test_mistakes_end_with_status_1_and_no_traceback(tmp_path):

@@ -197,6 +197,9 @@ def test_any_number_of_sentences_from_standard_input(trained, tmp_path):
     long = [word for words, _ in data[:20] for word in words]
     lines = [" ".join(words) for words in [*(w for w, _ in data), long]]
     text = "\n".join(lines) + "\n"
+    # Of an earlier prediction, of words with tags.
+    (tmp_path / "piped").mkdir()
+    (tmp_path / "piped" / "test_results.json").write_text("{}")
     result = run_script(
         "run_tagger",
         f"--output_dir={trained}",
@@ -238,6 +241,30 @@ def test_any_number_of_sentences_from_standard_input(trained, tmp_path):
         assert flags.FLAGS.head == "crf"
     again = (tmp_path / "again" / "predictions.conll").read_text()
     assert again == (tmp_path / "piped" / "predictions.conll").read_text()
+
+
+def test_a_prediction_that_fails_leaves_an_earlier_ones_files(
+    trained, tmp_path
+):
+    path = tmp_path / "bad.jsonl"
+    path.write_text('{"tokens": ["the"]}\n{"tokens": 1}\n')
+    names = ("predictions.conll", "predictions.jsonl", "test_results.json")
+    for name in names:
+        (tmp_path / name).write_text("before")
+    script = load_script("run_tagger")
+    with (
+        flagsaver.flagsaver(
+            output_dir=str(trained),
+            prediction_dir=str(tmp_path),
+            predict_file=str(path),
+            do_predict=True,
+        ),
+        pytest.raises(ValueError, match="line 2: 'tokens' must be a list"),
+    ):
+        script.main([])
+    files = {file.name: file.read_text() for file in tmp_path.iterdir()}
+    del files["bad.jsonl"]
+    assert files == dict.fromkeys(names, "before")
 
 
 def test_a_model_is_not_read_as_another(trained, call):
@@ -374,6 +401,18 @@ def test_the_best_weights_are_kept_and_training_ends_early(call):
     assert len(scores) < 40
     assert results_of(out)["global_step"] == int(best)
     assert results_of(out)["eval_f1"] == pytest.approx(scores[best])
+
+
+def test_the_best_of_an_earlier_training_is_not_taken_for_the_last(call):
+    out = call(do_train=True, num_train_epochs=1.0, eval_each_epoch=True)
+    assert read(out / "best.json")["best_step"] == 10
+    more = {"do_train": True, "allow_changed_settings": True}
+    call(**more, num_train_epochs=2.0)
+    assert not (out / "best.json").exists()
+    call(do_eval=True)
+    assert results_of(out)["global_step"] == 20
+    with pytest.raises(ValueError, match="holds checkpoints of a single trai"):
+        call(**more, num_train_epochs=2.0, num_trials=2)
 
 
 def test_parts_of_speech_are_judged_by_accuracy(call, tmp_path):

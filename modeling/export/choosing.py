@@ -26,10 +26,9 @@ from modeling.tasks.multiple_choice import ChoiceEncoder, ChoiceExample
 from modeling.tasks.multiple_choice.task import ChoiceTask
 from modeling.tasks.row_batches import RowExamples
 
-# A "_" that is no part of a word; RE2 has no look-around.
-_HAS_BLANK = r"(?s)(.*[^\pL\pN_])?_+([^\pL\pN_].*)?"
-_FROM_BLANK = r"(?s)_.*"
-_TO_BLANK = r"(?s)^[^_]*_*"
+# The blank of `ChoiceExample.around_choice`, with what is before and behind it;
+# RE2 has no look-around.
+_BLANK = "(?s)^((?:|.*?[^A-Za-z0-9_])[A-Za-z0-9]*)_+(|[^A-Za-z0-9_].*)$"
 
 
 class TextChooser(Exported):
@@ -54,11 +53,7 @@ class TextChooser(Exported):
     def from_texts(
         self, context: tf.Tensor, question: tf.Tensor, choices: tf.Tensor
     ) -> Outputs:
-        has_blank = tf.strings.regex_full_match(question, _HAS_BLANK)
-        before = tf.strings.regex_replace(question, _FROM_BLANK, "")
-        behind = tf.strings.regex_replace(question, _TO_BLANK, "")
-        before = tf.where(has_blank, before, question)
-        behind = tf.where(has_blank, behind, "")
+        before, behind = around_blank(question)
         shape = tf.shape(choices)
         # Of every choice its question: [N * C]
         owners = tf.repeat(tf.range(shape[0]), shape[1])
@@ -123,7 +118,7 @@ class ChoiceExporter:
 
     def row(self, sample: Sample) -> tuple[Arrays, Arrays]:
         context, question, choices = sample
-        example = ChoiceExample.typed(
+        example = ChoiceExample(
             context, question, tuple(choice for choice in choices if choice)
         )
         examples = RowExamples(self._encoder([example]), grouped=True)
@@ -155,6 +150,15 @@ class ChoiceExporter:
         network = task.build_model()
         self._trained.load(network)
         return task, network
+
+
+def around_blank(question: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The parts before and behind a choice: `ChoiceExample.around_choice`."""
+    has_blank = tf.strings.regex_full_match(question, _BLANK)
+    # A question without a blank stays as it is.
+    before = tf.strings.regex_replace(question, _BLANK, r"\1")
+    behind = tf.strings.regex_replace(question, _BLANK, r"\2")
+    return before, tf.where(has_blank, behind, "")
 
 
 def _cut(

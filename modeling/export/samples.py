@@ -51,9 +51,10 @@ QUESTIONS: list[Sample] = [
 CHOICES: list[Sample] = [
     ("The cat sat.", "What sat?", ("A cat", "Dogs", "")),
     (_LONG, "Nobody could _ the river.", ("cross", "", "")),
-    ("今天天气很好！", "", ("好", "Crème", "a b")),
+    ("今天天气很好！", "天气很___。", ("好", "Crème", "a b")),
     ("", "_?", ("½", "x", "")),
-    ("a_b", "a_b ", ("no", "yes", "")),
+    ("a_b", "a_b or __init__ ", ("no", "yes", "")),
+    ("a_b", "In a_b, _c is_.\nNot _ ?", ("no", "yes", "")),
     ("", _LONG, ("c", "d", "")),
     ("a", "", (" ", "x", "")),
 ]

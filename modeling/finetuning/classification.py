@@ -17,6 +17,7 @@ from modeling.finetuning.job import JobOptions
 from modeling.finetuning.predicting import predict_examples
 from modeling.finetuning.setup import Surroundings
 from modeling.finetuning.trainer import FineTuning, MakeOptions
+from modeling.output_files import telling
 from modeling.tasks.classification import (
     Labels,
     PredictionWriter,
@@ -273,7 +274,10 @@ class ClassificationJob(FrozenEncoderJob):
         submission: str | None,
     ) -> None:
         directory = self._make_prediction_dir(split)
-        with PredictionWriter(directory, self.labels, submission) as writer:
+        with (
+            telling(directory),
+            PredictionWriter(directory, self.labels, submission) as writer,
+        ):
             self._predict_stream(
                 session,
                 self._data.stream(source, split),

@@ -18,6 +18,7 @@ from modeling.finetuning.freezing import frozen_parts
 from modeling.finetuning.predicting import Outputs, predict_chunks
 from modeling.finetuning.setup import Setup, Surroundings, default_cache
 from modeling.finetuning.trainer import FineTuning, MakeOptions
+from modeling.output_files import telling
 from modeling.progress import Phases, Progress
 from modeling.tasks.array_input import Examples
 from modeling.training import TrainingSession, write_evaluation
@@ -164,7 +165,8 @@ class Job(abc.ABC):
         }
         if is_chief(self.setup.strategy):
             directory = _directory(self.setup.output_dir, split, DEV)
-            write_evaluation(directory, results, self._shown(results))
+            with telling(directory):
+                write_evaluation(directory, results, self._shown(results))
 
     def _shown(self, results: Mapping[str, Any]) -> Sequence[str]:
         """Results that `eval_results.txt` has; the JSON file has all."""

@@ -13,6 +13,7 @@ from modeling.finetuning.job import Job, JobOptions
 from modeling.finetuning.predicting import predict_examples
 from modeling.finetuning.setup import Surroundings
 from modeling.finetuning.trainer import FineTuning, MakeOptions
+from modeling.output_files import telling
 from modeling.tasks.multiple_choice import (
     ChoiceEncoder,
     ChoiceExample,
@@ -134,7 +135,7 @@ class ChoiceJob(Job):
         """
         chunks = self._stream(self._files.get("test"))
         directory = self._make_prediction_dir()
-        with ChoiceWriter(directory) as writer:
+        with telling(directory), ChoiceWriter(directory) as writer:
             self._predict_stream(
                 session,
                 chunks,
@@ -150,7 +151,7 @@ class ChoiceJob(Job):
         Args:
           session: of the model.
           line: context, question, which may be empty, and choices, separated
-            by tabs; a "_" in the question is where a choice stands.
+            by tabs.
         """
         context, *rest = line.split("\t")
         question, *choices = rest or [""]
@@ -159,8 +160,8 @@ class ChoiceJob(Job):
                 "A line is a context, a question and two or more choices, "
                 f"separated by tabs. Received: {line!r}"
             )
-        example = ChoiceExample.typed(
-            context, question, tuple(choices), "The line"
+        example = ChoiceExample(
+            context, question, tuple(choices), place="The line"
         )
         outputs = predict_examples(
             session.predictor,

@@ -146,14 +146,17 @@ def read_kept(directory: str) -> dict[str, Any]:
     path = os.path.join(directory, KEPT)
     if not tf.io.gfile.exists(path):
         return {}
+    advice = "Remove it, and give the flags that the model was trained with."
     with tf.io.gfile.GFile(path) as file:
         try:
-            return json.loads(file.read())
+            kept = json.loads(file.read())
         except ValueError as error:
             raise UserError(
-                f"{path} is not JSON ({error}). Remove it, and give the flags "
-                "that the model was trained with."
+                f"{path} is not JSON ({error}). {advice}"
             ) from error
+    if not isinstance(kept, dict):
+        raise UserError(f"{path} holds no flags by name. {advice}")
+    return kept
 
 
 def default_cache(output_dir: str) -> str:

@@ -195,7 +195,9 @@ class SquadJob(Job):
         )
 
     def answer(self, session: TrainingSession, line: str) -> str:
-        """The answer to a line: a question, a tab, a context."""
+        """The answer to a line, a question, a tab and a context; "-" where
+        there is none.
+        """
         text, tab, context = line.partition("\t")
         if not tab:
             raise UserError(
@@ -214,7 +216,9 @@ class SquadJob(Job):
             self._answer_options([paragraph]),
         )
         shares = {entry.text: entry.probability for entry in said.n_best}
-        return f"{said.text or '-'}\t{shares.get(said.text, 1.0):.4f}"
+        # In files, no answer that must be one is a word, as in the original.
+        text = said.text if said.best_text else ""
+        return f"{text or '-'}\t{shares.get(text, 1.0):.4f}"
 
     def _shown(self, results: Mapping[str, Any]) -> list[str]:
         return [name for name in results if name not in _JSON_ONLY]

@@ -17,7 +17,7 @@ from modeling.finetuning.job import JobOptions
 from modeling.finetuning.predicting import Outputs, predict_examples
 from modeling.finetuning.setup import Surroundings
 from modeling.finetuning.trainer import FineTuning, MakeOptions
-from modeling.output_files import write_json
+from modeling.output_files import remove_file, telling, write_json
 from modeling.tasks.feature_based import ChosenLayers
 from modeling.tasks.tagging import (
     TaggingOptions,
@@ -172,11 +172,15 @@ class TaggingJob(FrozenEncoderJob):
     def predict(self, session: TrainingSession) -> None:
         """Writes tags of any number of sentences as they come.
 
-        Where they have tags, how many are right is written as well.
+        Where they have tags, how many are right is written as well; where not,
+        what an earlier prediction has said of it is removed.
         """
         counts = TagCounts(self.tag_set.file_scheme)
         directory = self._make_prediction_dir()
-        with TagWriter(directory, self.tag_set.file_scheme) as writer:
+        with (
+            telling(directory),
+            TagWriter(directory, self.tag_set.file_scheme) as writer,
+        ):
 
             def write(chunk: SentenceChunk, outputs: Outputs) -> None:
                 said = self._decode(session, chunk.examples, outputs)
@@ -189,11 +193,8 @@ class TaggingJob(FrozenEncoderJob):
                 write,
                 directory,
             )
-        if counts.words:
-            results = counts.results()
-            write_json(os.path.join(directory, TEST_RESULTS), results)
-            for name, value in results.items():
-                logging.info("  test %s = %s", name, value)
+        with telling(directory):
+            _write_results(counts, os.path.join(directory, TEST_RESULTS))
 
     def answer(self, session: TrainingSession, line: str) -> str:
         """What the model finds in a line, see `show`."""
@@ -279,6 +280,17 @@ _NEW = (
     "crf",
     "bert/pooler",
 )
+
+
+def _write_results(counts: TagCounts, path: str) -> None:
+    """Writes what is right, or removes what an earlier prediction has said."""
+    if not counts.words:
+        remove_file(path)
+        return
+    results = counts.results()
+    write_json(path, results)
+    for name, value in results.items():
+        logging.info("  test %s = %s", name, value)
 
 
 def _with_types(results: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from modeling.training import (
     TrainingOptions,
     TrainingSession,
 )
+from modeling.training.state import TrainingState
 
 TRIALS = "trials.json"
 _TRIALS_DIR = "trials"
@@ -97,18 +98,15 @@ class FineTuning:
           on_start: called once all is checked, before the first training.
 
         Raises:
-          UserError: there are several, and nothing to judge them by.
+          UserError: there are several, and nothing to judge them by, or the
+            output directory has another training's checkpoints.
         """
         if len(trials) == 1:
             begun = self._begin(trials[0])
             self._check(begun)
             on_start()
             return self._train(begun)
-        if self.evaluate is None:
-            raise UserError(
-                "Several trainings (--num_trials, --grid) need a dev set to "
-                "choose by, and there is none."
-            )
+        self._check_several()
         results = []
         for number, trial in enumerate(trials, 1):
             logging.info("Trial %d of %d: %s", number, len(trials), trial.name)
@@ -184,6 +182,9 @@ class FineTuning:
             outcome = begun.train(lambda step: False, log)
         if not outcome.interrupted:
             session.export()
+            if is_writer and not options.loop.eval_every:
+                # Of an earlier training, whose best is not of these weights.
+                BestScore(session.output_dir).remove()
         return Trained(session, outcome, log)
 
     def _check(self, begun: _Begun) -> None:
@@ -195,6 +196,20 @@ class FineTuning:
             )
         if begun.session.has_checkpoint:
             begun.session.check_settings(begun.options, begun.settings)
+
+    def _check_several(self) -> None:
+        """Tells why there can be no more than one training."""
+        if self.evaluate is None:
+            raise UserError(
+                "Several trainings (--num_trials, --grid) need a dev set to "
+                "choose by, and there is none."
+            )
+        if TrainingState(self.setup.output_dir, {}).checkpoints():
+            raise UserError(
+                f"{self.setup.output_dir} holds checkpoints of a single "
+                "training, which would later be taken for the best of several. "
+                "Give another --output_dir."
+            )
 
     def _train_watched(self, begun: _Begun, log: RunLog) -> Outcome:
         """Trains with evaluations, and takes the best weights at the end."""
@@ -272,6 +287,8 @@ class FineTuning:
         session = self.setup.session()
         session.load(os.path.join(_TRIALS_DIR, name, "bert_model.ckpt"))
         session.export()
+        if is_writer:
+            BestScore(directory).remove()
         best = summary["settings"][summary["best_setting"]]["trials"][name]
         step = int(best["steps"])
         log = RunLog(directory, total_steps=step, is_chief=is_writer)

@@ -17,8 +17,12 @@ from modeling.text_files import (
 )
 
 
-def load_json(path: str) -> Any:
+def load_json(path: str, of_several: str = "") -> Any:
     """The value of a file.
+
+    Args:
+      path: of the file.
+      of_several: what to say where a value stands behind the first.
 
     Raises:
       UserError: a file that cannot be read or is not JSON, with the line.
@@ -33,11 +37,21 @@ def load_json(path: str) -> Any:
     except UnicodeDecodeError as error:
         raise decode_error(error, path, 1) from error
     except orjson.JSONDecodeError as error:
+        advice = f"Is the file whole? It is {len(content):,} bytes."
+        if of_several and _is_json(text[: error.pos]):
+            advice = of_several
         raise UserError(
             f"{display_name(path)}, line {error.lineno}, column "
-            f"{error.colno}: not JSON: {error.msg}. Is the file whole? It is "
-            f"{len(content):,} bytes."
+            f"{error.colno}: not JSON: {error.msg}. {advice}"
         ) from error
+
+
+def _is_json(text: str) -> bool:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 class JsonObject:
@@ -86,6 +100,12 @@ class JsonObject:
     def present(self, *keys: str) -> str | None:
         """The first of the keys that is there."""
         return next((key for key in keys if key in self.values), None)
+
+    def has(self, *keys: str) -> bool:
+        """Whether one of the keys says something: tables that are written as
+        JSON have null in cells without a value.
+        """
+        return self.values.get(self.present(*keys)) is not None
 
     def get(
         self, keys: tuple[str, ...], kind: type | tuple[type, ...], wanted: str

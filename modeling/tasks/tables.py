@@ -52,18 +52,29 @@ def guess_format(path: str) -> Format:
     return _FORMAT_OF_ENDING.get(ending, "tsv")
 
 
-def read_rows(path: str, file_format: Format) -> Iterator[Row]:
+def read_rows(
+    path: str, file_format: Format, beside_csv: str = "TSV or JSONL"
+) -> Iterator[Row]:
     r"""Yields every row of a file, "-" being standard input.
 
     A byte order mark and the "\r" of Windows' line ends are no part of the
     content. Quotes are text in TSV, as GLUE's files need it, and quote in CSV.
+
+    Args:
+      path: of the file.
+      file_format: of its rows.
+      beside_csv: formats that the job takes as well, for those whose CSV has
+        quotes that are text.
 
     Raises:
       UserError: a file that cannot be read or is not what its format says,
         with the line.
     """
     with reading(path):
-        yield from _READERS[file_format](path)
+        if file_format == "csv":
+            yield from _read_csv(path, beside_csv)
+        else:
+            yield from _READERS[file_format](path)
 
 
 def place(path: str, line: int, column: Column | None = None) -> str:
@@ -93,7 +104,7 @@ def _read_tsv(path: str) -> Iterator[Row]:
         yield Row(number, line.split("\t") if line else [])
 
 
-def _read_csv(path: str) -> Iterator[Row]:
+def _read_csv(path: str, beside_csv: str) -> Iterator[Row]:
     csv.field_size_limit(_LONGEST_FIELD)
     reader = csv.reader((line for _, line in _lines(path)), strict=True)
     start = 1
@@ -105,7 +116,8 @@ def _read_csv(path: str) -> Iterator[Row]:
         raise UserError(
             f"{place(path, start)}: not a CSV row ({error}). A text that holds "
             'quotes, commas or line ends stands between double quotes, with "" '
-            "for a quote in it. If quotes are plain text, save the file as TSV."
+            "for a quote in it. If quotes are plain text, give the examples as "
+            f"{beside_csv}."
         ) from error
 
 
@@ -123,15 +135,13 @@ def _read_jsonl(path: str) -> Iterator[Row]:
             ) from error
         if not isinstance(cells, dict):
             raise UserError(
-                f"{place(path, number)}: expected an object such as "
-                f'{{"text": "...", "label": "..."}}. Received: '
-                f"{line.strip()!r:.80}"
+                f"{place(path, number)}: expected an object, names and values "
+                f"in braces. Received: {line.strip()!r:.80}. Put one a line."
             )
         yield Row(number, cells)
 
 
 _READERS: Mapping[Format, Callable[[str], Iterator[Row]]] = {
     "tsv": _read_tsv,
-    "csv": _read_csv,
     "jsonl": _read_jsonl,
 }

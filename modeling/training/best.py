@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from modeling.output_files import write_json
+from modeling.output_files import remove_file, write_json
 
 _FILE = "best.json"
 
@@ -59,6 +59,10 @@ class BestScore:
     def write(self) -> None:
         """Keeps what is known; called once the weights of `step` are kept."""
         write_json(self._path, {"best_step": self.step, "scores": self._scores})
+
+    def remove(self) -> None:
+        """Forgets what is kept, once there are weights without a score."""
+        remove_file(self._path)
 
     @property
     def is_hopeless(self) -> bool:

@@ -59,7 +59,7 @@ def test_rows_and_examples(exported):
 
 def test_other_rows_are_refused(exported, monkeypatch):
     directory, *_ = exported
-    monkeypatch.setattr(choosing, "_HAS_BLANK", "")
+    monkeypatch.setattr(choosing, "_BLANK", "^$")
     with pytest.raises(Refused):
         export(directory / "model", directory / "refused")
 

@@ -104,10 +104,17 @@ def test_what_comes_after_training_is_checked_before(
     assert written <= {"cache"}
 
 
-def test_damaged_flags_of_a_model_are_told(run, tmp_path):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"pooling"', "model_flags.json is not JSON"),
+        ("[]", "model_flags.json holds no flags by name"),
+    ],
+)
+def test_damaged_flags_of_a_model_are_told(run, tmp_path, content, message):
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "model_flags.json").write_text('{"pooling"')
-    with pytest.raises(ValueError, match="model_flags.json is not JSON"):
+    (tmp_path / "out" / "model_flags.json").write_text(content)
+    with pytest.raises(ValueError, match=message):
         run(do_eval=True)
 
 

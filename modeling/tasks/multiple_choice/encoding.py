@@ -22,7 +22,7 @@ from modeling.tasks.token_rows import EncodedExamples, stream
 from modeling.tokenization import Tokenizer
 
 # Goes up with every change of what the same examples become.
-_VERSION = 1
+_VERSION = 2
 # [CLS], two [SEP] and a token.
 _SHORTEST = 4
 

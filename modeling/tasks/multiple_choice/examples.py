@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import re
 
-_BLANK = re.compile("_+")
-# In a typed question, where it is no part of a word.
-_TYPED_BLANK = re.compile(r"(?<!\w)_+(?!\w)")
+# Ends a word or stands alone ("Tom likes _.", "Tom likes_."), but is no part of
+# a name ("a_b", "__init__"). ASCII, as Chinese has no spaces around a blank.
+_BLANK = re.compile("(?<![A-Za-z0-9_])([A-Za-z0-9]*)_+(?![A-Za-z0-9_])")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,12 +17,11 @@ class ChoiceExample:
     Attributes:
       context: the text.
       question: on it, or what the choices go on with; may be empty. A choice
-        stands behind it.
+        takes the place of the first blank in it, "_" or several of them, and
+        stands behind it where it has none.
       choices: two or more, as many as one likes in each example.
       answer: the right one, from 0; None where it is not known.
       row_id: what the file calls the example; None where it has no name.
-      has_blank: whether a choice takes the place of "_" in the question, where
-        there is one, as in RACE.
       place: of the example, for messages.
     """
 
@@ -31,26 +30,11 @@ class ChoiceExample:
     choices: tuple[str, ...]
     answer: int | None = None
     row_id: str | None = None
-    has_blank: bool = False
     place: str = ""
-
-    @classmethod
-    def typed(
-        cls,
-        context: str,
-        question: str,
-        choices: tuple[str, ...],
-        place: str = "",
-    ) -> ChoiceExample:
-        """An example that stands in no file; a "_" in its question, which is
-        no part of a word, is where a choice stands.
-        """
-        has_blank = _TYPED_BLANK.search(question) is not None
-        return cls(context, question, choices, has_blank=has_blank, place=place)
 
     def around_choice(self) -> tuple[str, str]:
         """The question's parts before and behind a choice."""
-        if not self.has_blank:
+        blank = _BLANK.search(self.question)
+        if blank is None:
             return self.question, ""
-        before, *behind = _BLANK.split(self.question, maxsplit=1)
-        return before, "".join(behind)
+        return self.question[: blank.end(1)], self.question[blank.end() :]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -70,7 +71,7 @@ class ChoiceWriter:
             row = np.asarray(row[: len(example.choices)], np.float32)
             chosen = int(row.argmax())
             numbers = " ".join(map(str, row))
-            cell = row_id.replace("\t", " ").replace("\n", " ")
+            cell = re.sub(r"[\t\n\r]", " ", row_id)
             self._tsv.write(f"{cell}\t{chosen}\t{numbers}\n")
             values = {
                 "id": row_id,

@@ -6,7 +6,8 @@ A JSONL file has an object a line:
      "answer": 1}
 
 `question`, `id` and, where nothing is learned, `answer` may be missing. An
-answer is the number of a choice, from 0, or a letter, "A" being the first.
+answer is the number of a choice, from 0, or a letter, "A" being the first; -1,
+null and "" stand for none, as test sets have them.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ _HINT = (
 )
 _ENDING = re.compile(r"ending\d+")
 _ANSWERS = ("answer", "label")
+# What test sets have where their answers are kept back.
+_NO_ANSWER = -1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +63,8 @@ class ChoiceFile:
         for example in self._read():
             self._check(example)
             count += 1
+            if example.answer == _NO_ANSWER:
+                example = dataclasses.replace(example, answer=None)
             yield example
         if not count:
             raise UserError(
@@ -99,22 +104,28 @@ class ChoiceFile:
                 f"{example.place}: expected {wanted or 'two or more'} choices. "
                 f"Received {count}: {list(example.choices)!r:.120}"
             )
-        if example.answer is None:
+        if example.answer in (None, _NO_ANSWER):
             if self.needs_answers:
+                received = "nothing" if example.answer is None else "-1"
                 raise UserError(
-                    f"{example.place}: no answer to learn from or compare with."
+                    f"{example.place}: no answer to learn from or compare "
+                    f"with. Received: {received}. Give the number of the right "
+                    "choice, from 0, or leave the example out; only what is "
+                    "predicted needs no answer."
                 )
         elif not 0 <= example.answer < count:
+            letters = ""
+            if count <= 26:
+                letters = f" or A to {chr(ord('A') + count - 1)}"
             raise UserError(
                 f"{example.place}: the answer must be one of the {count} "
-                f"choices, 0 to {count - 1} or A to "
-                f"{chr(ord('A') + count - 1)}. Received: number "
+                f"choices, 0 to {count - 1}{letters}. Received: number "
                 f"{example.answer}"
             )
 
 
 def _read_swag(path: str, needs_answers: bool) -> Iterator[ChoiceExample]:
-    rows = read_rows(path, "csv")
+    rows = read_rows(path, "csv", beside_csv="JSONL")
     header = next(rows, Row(1, []))
     columns = {name: index for index, name in enumerate(header.cells)}
     endings = sorted(filter(_ENDING.fullmatch, columns), key=_number)
@@ -168,7 +179,9 @@ def _swag_example(
 
 
 def _read_json(path: str) -> Iterator[ChoiceExample]:
-    values = load_json(path)
+    values = load_json(
+        path, "An object a line goes into a file that ends in .jsonl."
+    )
     if isinstance(values, Mapping):
         yield from _parse(JsonObject(path, values, _HINT))
         return
@@ -194,7 +207,7 @@ def _parse_race(values: JsonObject) -> Iterator[ChoiceExample]:
         values = JsonObject(f"{values.name} ({name})", values.values, _HINT)
     questions, options = values.texts("questions"), values.list("options")
     answers: list[Any] = [None] * len(questions)
-    if "answers" in values.values:
+    if values.has("answers"):
         answers = values.list("answers")
     if not len(questions) == len(options) == len(answers):
         raise UserError(
@@ -213,13 +226,12 @@ def _parse_race(values: JsonObject) -> Iterator[ChoiceExample]:
             tuple(part.texts("options")),
             _answer(part),
             None if name is None else f"{name}-{index}",
-            has_blank=True,
             place=part.name,
         )
 
 
 def _parse_plain(values: JsonObject) -> ChoiceExample:
-    question = values.text("question") if "question" in values.values else ""
+    question = values.text("question") if values.has("question") else ""
     return ChoiceExample(
         values.text("context"),
         question,
@@ -232,12 +244,14 @@ def _parse_plain(values: JsonObject) -> ChoiceExample:
 
 def _answer(values: JsonObject) -> int | None:
     """The number of the answer, which may be out of range."""
-    key = values.present(*_ANSWERS)
-    if key is None or values.values[key] is None:
+    if not values.has(*_ANSWERS):
         return None
+    key = values.present(*_ANSWERS)
     answer = values.get((key,), (int, str), "a number or a letter")
     if isinstance(answer, int):
         return answer
+    if not answer:
+        return None
     if not re.fullmatch("[A-Za-z]", answer):
         raise UserError(
             f"{values.name}: {key!r} must be the number of a choice from 0, or "

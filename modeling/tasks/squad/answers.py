@@ -32,6 +32,9 @@ class NBestEntry(NamedTuple):
     end_logit: float
 
 
+_NOTHING = NBestEntry(NOTHING_FOUND, 1.0, 0.0, 0.0)
+
+
 class Answered(NamedTuple):
     """What is predicted for a question.
 
@@ -129,7 +132,8 @@ class _Answerer:
         if self._options.version_2_with_negative:
             return self._choose_or_none(question, n_best, spans)
         text = n_best[0].text
-        return Answered(question.id, text, n_best, text, None)
+        best_text = "" if n_best == [_NOTHING] else text
+        return Answered(question.id, text, n_best, best_text, None)
 
     def _n_best(self, spans: Spans, texts: SpanTexts) -> list[NBestEntry]:
         """The best spans of different texts."""
@@ -145,7 +149,7 @@ class _Answerer:
             # So there may be one more than asked for.
             found.setdefault("", _null_logits(spans))
         if not found:
-            found[NOTHING_FOUND] = (0.0, 0.0)
+            return [_NOTHING]
         probabilities = softmax([start + end for start, end in found.values()])
         return [
             NBestEntry(text, probability, *logits)

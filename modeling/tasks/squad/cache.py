@@ -14,7 +14,7 @@ import itertools
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -136,11 +136,7 @@ def _write(
         os.makedirs(partial, exist_ok=True)
         counts = _write_arrays(partial, encoded)
         if not counts["windows"]:
-            raise UserError(
-                f"{path} gives nothing to read: {counts['questions']} questions"
-                f" on {counts['document_lengths']} paragraphs, none with a word"
-                " and, in training, an answer found there."
-            )
+            raise UserError(f"{path}: {_why_nothing(counts)}")
         write_json(
             os.path.join(partial, _DESCRIPTION),
             {"settings": settings, "counts": counts},
@@ -159,8 +155,8 @@ def _write(
 
 
 def _write_arrays(directory: str, encoded: Iterable[Encoded]) -> dict[str, int]:
-    """Writes the arrays one after the other; returns their lengths."""
-    counts = dict.fromkeys(ARRAYS, 0)
+    """Writes the arrays one after the other; returns how long they are."""
+    counts = dict.fromkeys((*ARRAYS, "unaligned"), 0)
     with contextlib.ExitStack() as stack:
         files = {
             name: stack.enter_context(open(_array_path(directory, name), "wb"))
@@ -180,8 +176,25 @@ def _write_arrays(directory: str, encoded: Iterable[Encoded]) -> dict[str, int]:
                 counts[name] += len(array)
             for question in left_out:
                 unaligned.write(json.dumps(question._asdict()) + "\n")
+            counts["unaligned"] += len(left_out)
             progress.advance(len(arrays["windows"]))
     return counts
+
+
+def _why_nothing(counts: Mapping[str, int]) -> str:
+    """Why there are no windows, and what to do."""
+    questions = counts["questions"] + counts["unaligned"]
+    if not questions:
+        paragraphs = counts["document_lengths"]
+        reason = f"{paragraphs} paragraphs, and no question on them"
+    elif not (counts["document_ids"] and counts["unaligned"]):
+        reason = f"the contexts of all questions, {questions}, are empty"
+    else:
+        reason = (
+            f"no answer to train on, as those to {counts['unaligned']} of "
+            f"{questions} questions do not stand in their contexts"
+        )
+    return f"{reason}. Is it the right file?"
 
 
 def _tell(features: FeatureSet, path: str, directory: str) -> None:

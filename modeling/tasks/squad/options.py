@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from modeling.errors import UserError
 
@@ -64,7 +65,8 @@ class AnswerOptions:
         for WordPiece only.
 
     Raises:
-      UserError: a size that is not positive, or an unknown answer_text.
+      UserError: a size that is not positive, a threshold that is no number, or
+        an unknown answer_text.
     """
 
     n_best_size: int = 20
@@ -79,6 +81,10 @@ class AnswerOptions:
                 raise UserError(
                     f"{name} must be positive. Received: {getattr(self, name)}"
                 )
+        if math.isnan(self.null_score_diff_threshold):
+            raise UserError(
+                "null_score_diff_threshold must be a number. Received: nan"
+            )
         if self.answer_text not in ANSWER_TEXTS:
             raise UserError(
                 f"answer_text must be one of {', '.join(ANSWER_TEXTS)}. "

@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any, NamedTuple
 
-from modeling.errors import UserError
-from modeling.output_files import whole_file
+from modeling.output_files import remove_file, telling, whole_file
 from modeling.tasks.squad.answers import Answered
 
 
@@ -48,8 +47,9 @@ def write_predictions(
 ) -> Predictions:
     """Writes predictions.json, nbest_predictions.json and null_odds.json.
 
-    The last is written where questions may have no answer. The files get their
-    names when they are whole.
+    The last is written where questions may have no answer; where all have one,
+    that of an earlier prediction is removed once the others are written. The
+    files get their names when they are whole.
 
     Raises:
       UserError: a directory that cannot be written.
@@ -62,12 +62,13 @@ def write_predictions(
             n_best.add(question.id, entries)
             predictions.add(question)
         n_best.end()
-    files = {"predictions.json": predictions.texts}
+    _write(os.path.join(output_dir, "predictions.json"), predictions.texts)
+    null_odds = os.path.join(output_dir, "null_odds.json")
     if predictions.null_odds:
-        files["null_odds.json"] = predictions.null_odds
-    for name, values in files.items():
-        with _writing(os.path.join(output_dir, name)) as file:
-            file.write(json.dumps(values, indent=4) + "\n")
+        _write(null_odds, predictions.null_odds)
+    else:
+        with telling(null_odds):
+            remove_file(null_odds)
     return predictions
 
 
@@ -87,13 +88,12 @@ class _ObjectFile:
         self._file.write("{}\n" if self._before == "{\n" else "\n}\n")
 
 
+def _write(path: str, values: Mapping[str, Any]) -> None:
+    with _writing(path) as file:
+        file.write(json.dumps(values, indent=4) + "\n")
+
+
 @contextlib.contextmanager
 def _writing(path: str) -> Iterator[IO[str]]:
-    try:
-        with whole_file(path) as file:
-            yield file
-    except OSError as error:
-        raise UserError(
-            f"Cannot write {path}: {error.strerror or error}. Is there space, "
-            "and may you write there?"
-        ) from error
+    with telling(path), whole_file(path) as file:
+        yield file

@@ -130,7 +130,7 @@ def _question(place: JsonObject) -> Question:
     key = place.get(("id", "query_id"), (str, int), "text or a number")
     place = JsonObject(f"{place.name} ({key})", place.values, place.hint)
     is_impossible = None
-    if "is_impossible" in place.values:
+    if place.has("is_impossible"):
         is_impossible = place.get(("is_impossible",), bool, "true or false")
     answers = []
     if "answers" in place.values:
@@ -151,7 +151,7 @@ def _answer(question: JsonObject, name: str, values: Any) -> Answer:
         return Answer(values, None)
     place = question.part(name, values)
     start = None
-    if "answer_start" in place.values:
+    if place.has("answer_start"):
         start = place.get(("answer_start",), int, "a number")
         # CMRC 2018 says -1 where its makers did not find the answer.
         start = None if start < 0 else start

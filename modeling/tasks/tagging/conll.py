@@ -9,18 +9,25 @@ rejects VBZ I-VP O
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from modeling.errors import UserError
-from modeling.tasks.tables import place, read_rows
+from modeling.tasks.tables import Row, place, read_rows
 from modeling.tasks.tagging.sentences import Sentence, join_words
 from modeling.text_files import display_name
 
 _DOCUMENT = "-DOCSTART-"
 # Form and UPOS.
 _CONLLU_COLUMNS = (1, 3)
+_CONLLU_WIDTH = 10
+# What the first word is called, a range that it begins, or an empty one before.
+_FIRST_ID = re.compile(r"1|1-\d+|0\.\d+")
+_NEW_DOCUMENT = re.compile(r"#\s*newdoc(?!\S)")
+# What CoNLL-U has in a cell of which nothing is known.
+_UNKNOWN = "_"
 
 
 class _Line(NamedTuple):
@@ -37,8 +44,14 @@ def read_conll(
     """Yields the sentences of a file.
 
     Columns are separated by tabs if the first line with a word has one, else by
-    spaces. Lines that begin with -DOCSTART- begin documents. In files named
-    .conllu comments, ranges such as 3-4 and empty words are passed over.
+    spaces. Lines that begin with -DOCSTART- begin documents.
+
+    Files are CoNLL-U that are named .conllu or look so: ten columns between
+    tabs, the first of which numbers the words. Only in them are lines with "#"
+    comments, of which "# newdoc" begins a document; elsewhere "#" is a word.
+    Words are those of its syntax, which are the ones with tags: the lines of
+    their joint spelling (3-4) and of words left out in speech (8.1) are passed
+    over. Where all tags of a sentence are "_", it has none.
 
     Args:
       path: of the file, "-" for standard input.
@@ -50,7 +63,7 @@ def read_conll(
       UserError: lines of unequal width, a column that is missing or a cell that
         is empty, with the line.
     """
-    is_conllu = path.lower().removesuffix(".gz").endswith(".conllu")
+    rows, is_conllu = _open(path)
     default = _CONLLU_COLUMNS if is_conllu else (0, -1)
     columns = _Columns(
         path,
@@ -58,10 +71,11 @@ def read_conll(
         default[1] if tag_column is None else tag_column,
         needs_tags,
         tag_column is not None,
+        _UNKNOWN if is_conllu and tag_column is None else None,
     )
     document: int | None = None
     lines: list[_Line] = []
-    for line in _lines(path, is_conllu):
+    for line in _lines(path, rows, is_conllu):
         is_document = line is not None and line.columns[0] == _DOCUMENT
         if line is not None and not is_document:
             lines.append(line)
@@ -74,16 +88,44 @@ def read_conll(
             document = 0 if document is None else document + 1
 
 
-def _lines(path: str, is_conllu: bool) -> Iterator[_Line | None]:
+def _open(path: str) -> tuple[Iterator[Row], bool]:
+    """The lines of a file, and whether it is CoNLL-U."""
+    # Cells that tabs separate, or one cell.
+    rows = read_rows(path, "tsv")
+    if path.lower().removesuffix(".gz").endswith(".conllu"):
+        return rows, True
+    begun: list[Row] = []
+    for row in rows:
+        begun.append(row)
+        if any(row.cells) and not row.cells[0].startswith(("#", _DOCUMENT)):
+            break
+    first = begun[-1].cells if begun else []
+    is_conllu = len(first) == _CONLLU_WIDTH and bool(
+        _FIRST_ID.fullmatch(first[0])
+    )
+    return itertools.chain(begun, rows), is_conllu
+
+
+def _lines(
+    path: str, rows: Iterable[Row], is_conllu: bool
+) -> Iterator[_Line | None]:
     """Yields the lines; None after a sentence, and at the end."""
     has_tabs: bool | None = None
-    # Cells that tabs separate, or one cell.
-    for row in read_rows(path, "tsv"):
+    for row in rows:
         line = "\t".join(row.cells)
+        if "\r" in line:
+            # Where all lines end so, the file would be one line of one word.
+            raise UserError(
+                f"{place(path, row.line)}: a carriage return within the line. "
+                f"Received: {line!r:.80}. Lines end with a line feed: convert "
+                "the file, for instance with tr '\\r' '\\n'."
+            )
         if not line.strip(" \t"):
             yield None
             continue
-        if line.startswith(_DOCUMENT):
+        if line.startswith(_DOCUMENT) or (
+            is_conllu and _NEW_DOCUMENT.match(line)
+        ):
             yield _Line(row.line, [_DOCUMENT])
             continue
         if is_conllu and (line[0] == "#" or _NO_WORD.match(line)):
@@ -113,10 +155,11 @@ class _Columns:
         tag_column: int,
         needs_tags: bool,
         names_tags: bool,
+        unknown: str | None,
     ) -> None:
         self._path, self._needs_tags = path, needs_tags
         self._word, self._tag = word_column, tag_column
-        self._names_tags = names_tags
+        self._names_tags, self._unknown = names_tags, unknown
         self._first: _Line | None = None
 
     def sentence(self, lines: Sequence[_Line]) -> Sentence:
@@ -130,6 +173,7 @@ class _Columns:
         tags = None
         if self._tag is not None:
             tags = tuple(line.columns[self._tag] for line in lines)
+            tags = None if {*tags} == {self._unknown} else tags
         return Sentence(
             words,
             tags,
@@ -168,11 +212,16 @@ class _Columns:
     def _check(self, line: _Line) -> None:
         width = len(self._first.columns)
         if len(line.columns) != width:
+            both = line.columns, self._first.columns
+            comments = ""
+            if any(columns[0].startswith("#") for columns in both):
+                comments = " Drop comments, which only CoNLL-U files have."
             raise UserError(
                 f"{place(self._path, line.number)}: {len(line.columns)} "
                 f"columns, where line {self._first.number} has {width}. "
                 f"Received: {' '.join(line.columns)!r:.80}. Every line needs "
                 "the same columns, and sentences a blank line between them."
+                f"{comments}"
             )
         for column in (self._word, self._tag):
             if column is not None and not line.columns[column]:

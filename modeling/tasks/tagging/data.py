@@ -181,7 +181,7 @@ class TaggingData:
         if self.options.document_context and first.document is None:
             logging.warning(
                 "%s does not tell documents apart, so each sentence is read by "
-                "itself. Put a line -DOCSTART- before each document, or a "
-                '"document" in every object of JSONL.',
+                "itself. Put a line -DOCSTART- before each document, in "
+                'CoNLL-U "# newdoc", or a "document" in every object of JSONL.',
                 display_name(path),
             )

@@ -92,17 +92,19 @@ def _read_jsonl(file: SentenceFile) -> Iterator[Sentence]:
         if not row.cells:
             continue
         where = place(file.path, row.line)
-        sentence = _parse(JsonObject(where, row.cells, _HINT), file)
+        values = JsonObject(where, row.cells, _HINT)
+        sentence = _parse(values, file)
         if not sentence.words:
             raise UserError(f"{where}: the sentence has no words.")
-        if "document" in row.cells:
+        is_of_document = values.has("document")
+        if is_of_document:
             # Neighbours of the same name are of one document.
             before, name = name, repr(row.cells["document"])
             document += name != before
         row_id = row.cells.get("id")
         yield dataclasses.replace(
             sentence,
-            document=document if "document" in row.cells else None,
+            document=document if is_of_document else None,
             source=display_name(file.path),
             lines=(row.line,),
             row_id=None if row_id is None else str(row_id),
@@ -110,7 +112,7 @@ def _read_jsonl(file: SentenceFile) -> Iterator[Sentence]:
 
 
 def _parse(row: JsonObject, file: SentenceFile) -> Sentence:
-    if row.present(*_WORDS) is None and "text" in row.values:
+    if not row.has(*_WORDS) and row.has("text"):
         return split_text(row.text("text"), file.into_characters)
     words = tuple(row.texts(*_WORDS))
     if "" in words:
@@ -119,7 +121,7 @@ def _parse(row: JsonObject, file: SentenceFile) -> Sentence:
             "its tag."
         )
     tags = None
-    if row.present(*_TAGS) is not None:
+    if row.has(*_TAGS):
         tags = tuple(row.texts(*_TAGS))
         if len(tags) != len(words):
             raise UserError(
@@ -128,7 +130,7 @@ def _parse(row: JsonObject, file: SentenceFile) -> Sentence:
             )
         if "" in tags:
             raise UserError(f"{row.name}: tag {tags.index('') + 1} is empty.")
-    if "text" in row.values:
+    if row.has("text"):
         text = row.text("text")
         return Sentence(words, tags, text, _find(words, text, row.name))
     return Sentence(words, tags, *join_words(words))

@@ -34,6 +34,7 @@ LEARNED = ("BIO", "BIOES")
 SCHEMES = (*_LETTERS, PLAIN)
 
 _TAG = re.compile(r"([BIESMLU])(?:[-_](.+))?")
+_SMALL_TAG = re.compile(r"[biesmlu][-_].+")
 # Letters of other schemes in terms of BIOES.
 _SAME = {"M": "I", "L": "E", "U": "S"}
 
@@ -126,6 +127,13 @@ class SchemeFinder:
         if not any(chunk and chunk[1] for chunk in parsed.values()):
             return []
         return sorted(tag for tag, chunk in parsed.items() if chunk is None)
+
+    @property
+    def in_small_letters(self) -> list[str]:
+        """Tags that would mark chunks in capitals, if one begins a chunk."""
+        small = sorted(tag for tag in self._tags if _SMALL_TAG.fullmatch(tag))
+        begins = any(tag[0] in "bsu" for tag in small)
+        return small if begins else []
 
     def show(self, tags: Sequence[str]) -> None:
         """Looks at a sentence."""

@@ -161,14 +161,7 @@ def collect_tags(
         is_chinese = is_chinese or are_characters(sentence.words)
     if file_scheme == AUTO:
         file_scheme = finder.scheme()
-        if finder.strays:
-            # One slip in a large file would do it.
-            logging.warning(
-                "Some tags mark chunks, as B-PER does, but not %s: so every "
-                "tag is taken for itself, and judged by accuracy. Mend them if "
-                "they are mistakes, else give --file_scheme=plain.",
-                ", ".join(map(repr, finder.strays[:_SHOWN])),
-            )
+        _warn(finder)
     if file_scheme == PLAIN:
         ordered = list(names) or sorted(finder.tags)
         scheme = PLAIN
@@ -176,6 +169,25 @@ def collect_tags(
         ordered = _chunk_tags(set(names) or finder.tags, scheme, file_scheme)
     into_characters = longest == 1 and is_chinese
     return TagSet(tuple(ordered), scheme, file_scheme, into_characters)
+
+
+def _warn(finder: schemes.SchemeFinder) -> None:
+    """Tells of tags that look like slips, of which one would hide a scheme."""
+    if finder.strays:
+        logging.warning(
+            "Some tags mark chunks, as B-PER does, but not %s: so every tag is "
+            "taken for itself, and judged by accuracy. Mend them if they are "
+            "mistakes, else give --file_scheme=plain.",
+            ", ".join(map(repr, finder.strays[:_SHOWN])),
+        )
+    elif finder.in_small_letters:
+        logging.warning(
+            "Tags such as %s mark no chunks, as they are not in capitals: "
+            "every tag is taken for itself, and judged by accuracy. If they "
+            "mark chunks, write B-PER, I-PER, O and the like, else give "
+            "--file_scheme=plain.",
+            ", ".join(map(repr, finder.in_small_letters[:_SHOWN])),
+        )
 
 
 def read_tag_names(path: str) -> tuple[str, ...]:

@@ -179,7 +179,8 @@ def test_labels_of_what_is_predicted_need_not_be_known(write, tmp_path, caplog):
 def test_csv_with_a_quote_that_is_never_closed(write, tmp_path):
     write("train.csv", 'text,label\nfine,1\n"bad,0\nmore,1\n')
     own = OwnData(text_a="text", label="label").data_set()
-    with pytest.raises(UserError, match="train.csv, line 3: not a CSV row"):
+    told = "train.csv, line 3: not a CSV row .* as TSV or JSONL"
+    with pytest.raises(UserError, match=told):
         read(own, tmp_path)
 
 

@@ -4,8 +4,10 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from modeling.errors import UserError
+from modeling.export import choosing
 from modeling.tasks.array_input import ArrayInput
 from modeling.tasks.length_batches import BatchOptions
 from modeling.tasks.multiple_choice import (
@@ -57,9 +59,31 @@ def test_rows_of_choices(tokenizer):
 
 
 def test_blank_is_filled(tokenizer):
-    example = ChoiceExample("a", "b __ c ?", ("d", "e"), 0, has_blank=True)
+    example = ChoiceExample("a", "b __ c ?", ("d", "e"), 0)
     encoded = ChoiceEncoder(tokenizer, 16)([example])
     assert rows(encoded, 0)[1][0] == "[CLS] a [SEP] b e c ? [SEP]"
+
+
+@pytest.mark.parametrize(
+    ("question", "parts"),
+    [
+        ("Who?", ("Who?", "")),
+        ("", ("", "")),
+        ("_", ("", "")),
+        ("  _  and _ .", ("  ", "  and _ .")),
+        ("Woof may be_.", ("Woof may be", ".")),
+        ("In a_b, _c is __ ?", ("In a_b, _c is ", " ?")),
+        ("What does __init__ do?", ("What does __init__ do?", "")),
+        ("one\ntwo _\nthree", ("one\ntwo ", "\nthree")),
+        ("小明喜欢___吗？", ("小明喜欢", "吗？")),
+        ("_a_ _", ("_a_ ", "")),
+    ],
+)
+def test_blanks_are_the_same_in_files_and_in_exported_models(question, parts):
+    example = ChoiceExample("a", question, ("d", "e"))
+    assert example.around_choice() == parts
+    graph = choosing.around_blank(tf.constant([question]))
+    assert tuple(part.numpy()[0].decode() for part in graph) == parts
 
 
 @pytest.mark.parametrize(
@@ -76,9 +100,7 @@ def test_blank_is_filled(tokenizer):
 def test_context_is_cut_and_then_the_question_but_no_choice(
     tokenizer, length, expected
 ):
-    example = ChoiceExample(
-        "a a a a", "b c _ f", ("d e", "g g"), 0, has_blank=True
-    )
+    example = ChoiceExample("a a a a", "b c _ f", ("d e", "g g"), 0)
     encoded = ChoiceEncoder(tokenizer, length)([example])
     assert rows(encoded, 0)[0][0] == expected
     assert encoded.row_lengths().max() <= length
@@ -160,11 +182,6 @@ def test_cache_knows_what_shaped_it(tokenizer, tmp_path, monkeypatch):
         np.testing.assert_array_equal(ours, theirs)
     assert run()[1] == 0
     assert run(15)[1] == 1 and run(examples=many()[1:])[1] == 1
-    blank = [
-        ChoiceExample(e.context, e.question, e.choices, e.answer, None, True)
-        for e in many()
-    ]
-    assert run(examples=blank)[1] == 1
     named = [
         ChoiceExample(e.context, e.question, e.choices, e.answer, "x")
         for e in many()
@@ -187,7 +204,7 @@ def test_accuracies_by_number_of_choices():
 
 def test_predictions(tmp_path):
     examples = [
-        ChoiceExample("a", "", ("x", "y"), 0, "q\t1"),
+        ChoiceExample("a", "", ("x", "y"), 0, "q\t1\r"),
         ChoiceExample("a", "", ("x", "y", "z")),
     ]
     # The second value of the first row belongs to no choice of its example.
@@ -196,13 +213,13 @@ def test_predictions(tmp_path):
         for one, row in zip(examples, shares, strict=True):
             writer.write([one], [row])
     assert (tmp_path / "predictions.tsv").read_text() == (
-        "id\tprediction\tprobabilities\nq 1\t1\t0.25 0.75\n"
+        "id\tprediction\tprobabilities\nq 1 \t1\t0.25 0.75\n"
         "1\t0\t0.5 0.125 0.375\n"
     )
     lines = (tmp_path / "predictions.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == [
         {
-            "id": "q\t1",
+            "id": "q\t1\r",
             "prediction": 1,
             "choice": "y",
             "probabilities": [0.25, 0.75],

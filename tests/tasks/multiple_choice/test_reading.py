@@ -54,6 +54,16 @@ def test_swag(write):
     assert [e.answer for e in examples] == [None, None]
 
 
+@pytest.mark.parametrize("none", ["-1", ""])
+def test_swag_without_answers(write, none):
+    path = write("test.csv", SWAG.replace("d,0", f"d,{none}"))
+    first, second = read(path, needs_answers=False)
+    assert (first.answer, second.answer) == (2, None)
+    told = f"test.csv, line 3: no answer to .* Received: {none or 'nothing'}"
+    with pytest.raises(UserError, match=told):
+        read(path)
+
+
 def test_race_in_every_packaging(write, tmp_path):
     (tmp_path / "middle").mkdir()
     paths = [
@@ -76,14 +86,23 @@ def test_race_in_every_packaging(write, tmp_path):
 def test_own_objects(write):
     lines = [
         {"context": "c", "question": "q _", "choices": ["x", "y"], "answer": 1},
-        {"context": "c", "choices": ["x", "y", "z"], "label": "a", "id": 4},
-        {"context": "c", "choices": ["x", "y"], "answer": None},
+        {
+            "context": "c",
+            "question": None,
+            "choices": ["x", "y", "z"],
+            "label": "a",
+            "id": 4,
+        },
+        *(
+            {"context": "c", "choices": ["x", "y"], "answer": none}
+            for none in (None, -1, "")
+        ),
     ]
     path = write("a.jsonl", "\n".join(map(json.dumps, lines)))
-    one, two, three = read(path, needs_answers=False)
-    assert one.around_choice() == ("q _", "") and one.answer == 1
+    one, two, *unknown = read(path, needs_answers=False)
+    assert one.around_choice() == ("q ", "") and one.answer == 1
     assert two.question == "" and two.answer == 0 and two.row_id == "4"
-    assert three.answer is None
+    assert [example.answer for example in unknown] == [None] * 3
     with pytest.raises(UserError, match="a.jsonl, line 3: no answer to learn"):
         read(path)
 
@@ -117,7 +136,12 @@ BAD = {
         "a.jsonl, line 2: the answer must be one of the 2 choices, 0 to 1 or A "
         "to B. Received: number 2",
     ),
-    "answer below 0": ("a.jsonl", own(answer=-1), "Received: number -1"),
+    "answer beyond letters": (
+        "a.jsonl",
+        own(choices=["x"] * 30, answer=30),
+        "must be one of the 30 choices, 0 to 29. Received: number 30",
+    ),
+    "answer below 0": ("a.jsonl", own(answer=-2), "Received: number -2"),
     "answer as text": ("a.jsonl", own(answer="x y"), "Received: 'x y'"),
     "answer true": ("a.jsonl", own(answer=True), "a number or a letter. Rec"),
     "no choices": (
@@ -152,6 +176,32 @@ BAD = {
         "a.csv",
         SWAG.replace("d,0", "d"),
         "a.csv, line 3: 11 columns, where the header has 12",
+    ),
+    "lines in JSON": (
+        "a.json",
+        own(context="ä") + "\n" + own(),
+        "a.json, line 2, column 1: not JSON: unexpected content after document."
+        " An object a line goes into a file that ends in .jsonl.",
+    ),
+    "cut JSON": (
+        "a.json",
+        own()[:-1],
+        "a.json, line 1, column 52: not JSON: unexpected end of data. Is the "
+        "file whole? It is 51 bytes.",
+    ),
+    "swag quotes": (
+        "a.csv",
+        SWAG.replace("x,s", '"x"y,s'),
+        "a.csv, line 3: not a CSV row (',' expected after '\"'). A text that "
+        'holds quotes, commas or line ends stands between double quotes, with "'
+        '" for a quote in it. If quotes are plain text, give the examples as '
+        "JSONL.",
+    ),
+    "list": (
+        "a.jsonl",
+        own() + '\n["c", ["x", "y"]]',
+        "a.jsonl, line 2: expected an object, names and values in braces. "
+        """Received: '["c", ["x", "y"]]'""",
     ),
     "swag header": (
         "a.csv",

@@ -16,7 +16,11 @@ from modeling.tasks.squad import (
     read_paragraphs,
     write_predictions,
 )
-from modeling.tasks.squad.answers import ODDS_OF_NOTHING
+from modeling.tasks.squad.answers import (
+    ODDS_OF_NOTHING,
+    Answered,
+    NBestEntry,
+)
 from modeling.tasks.squad.final_text import FinalText
 from modeling.tasks.squad.n_best import best_spans, softmax
 from modeling.tasks.squad.scores import best_positions
@@ -175,6 +179,7 @@ def test_a_context_without_tokens(make_features, tokenizer, version_2):
         {"version_2_with_negative": version_2},
     )
     assert answered.text == ("" if version_2 else "empty")
+    assert answered.best_text == ""
     assert answered.null_odds == (ODDS_OF_NOTHING if version_2 else None)
 
 
@@ -255,6 +260,10 @@ def test_scores_that_do_not_belong(make_features, tokenizer):
     [
         ({"n_best_size": 0}, "n_best_size must be positive. Received: 0"),
         ({"max_answer_length": 0}, "max_answer_length must be positive"),
+        (
+            {"null_score_diff_threshold": float("nan")},
+            "null_score_diff_threshold must be a number. Received: nan",
+        ),
         ({"answer_text": "x"}, "one of original, offsets. Received: 'x'"),
     ],
 )
@@ -268,6 +277,31 @@ def test_no_questions_give_empty_files(tmp_path):
     for name in ("predictions.json", "nbest_predictions.json"):
         assert (tmp_path / name).read_text() == json.dumps({}, indent=4) + "\n"
     assert not (tmp_path / "null_odds.json").exists()
+
+
+def test_odds_do_not_stay_beside_answers_that_have_none(tmp_path):
+    write_predictions([_answered(-1.5)], str(tmp_path))
+    before = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert "null_odds.json" in before
+
+    def failing():
+        yield _answered(None)
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_predictions(failing(), str(tmp_path))
+    after = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert after == before
+    write_predictions([_answered(None)], str(tmp_path))
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "predictions.json",
+        "nbest_predictions.json",
+    }
+
+
+def _answered(null_odds):
+    entry = NBestEntry("a", 1.0, 0.0, 0.0)
+    return Answered("q", "a", [entry], "a", null_odds)
 
 
 def test_directory_that_cannot_be_written(tmp_path):

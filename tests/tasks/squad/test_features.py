@@ -273,10 +273,35 @@ def test_any_number_of_processes_gives_the_same(
     assert (unaligned.id, unaligned.answers) == ("f0027", [["industry", 3]])
 
 
-def test_nothing_to_read(write_data, tokenizer, tmp_path):
-    path = write_data({"data": []})
-    with pytest.raises(UserError, match="gives nothing to read: 0 questions"):
-        prepare_features(path, tokenizer, WindowOptions(), False, str(tmp_path))
+@pytest.mark.parametrize(
+    ("contexts", "training", "told"),
+    [
+        ([], False, "0 paragraphs, and no question on them. Is it the right"),
+        (["", " \n"], False, "the contexts of all questions, 2, are empty. Is"),
+        (["", " \n"], True, "the contexts of all questions, 2, are empty. Is"),
+        (
+            ["who", "", "a"],
+            True,
+            "no answer to train on, as those to 3 of 3 questions do not stand",
+        ),
+    ],
+)
+def test_nothing_to_read(
+    write_data, tokenizer, tmp_path, contexts, training, told
+):
+    answers = [{"text": "Steve", "answer_start": 0}]
+    paragraphs = [
+        {
+            "context": context,
+            "qas": [{"id": str(n), "question": "who", "answers": answers}],
+        }
+        for n, context in enumerate(contexts)
+    ]
+    path = write_data({"data": paragraphs})
+    arguments = path, tokenizer, WindowOptions(), training, str(tmp_path)
+    with pytest.raises(UserError) as error:
+        prepare_features(*arguments)
+    assert str(error.value).startswith(f"{path}: {told}")
 
 
 def test_cache_that_cannot_be_written(write_data, tokenizer):

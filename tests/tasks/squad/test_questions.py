@@ -75,10 +75,11 @@ def test_layout_of_cmrc(write_data):
 
 
 def test_places_that_cmrc_did_not_find_and_numbers_as_ids(write_data):
-    data = squad(id=7, answers=[{"text": "Steve", "answer_start": -1}])
-    _, question = read_one(write_data(data))
-    assert question.id == "7"
-    assert question.answers == (Answer("Steve", None),)
+    for start in (-1, None):
+        answers = [{"text": "Steve", "answer_start": start}]
+        data = squad(id=7, answers=answers, is_impossible=None)
+        _, question = read_one(write_data(data))
+        assert question == Question("7", "Who?", (Answer("Steve", None),), None)
 
 
 def test_gzip_and_byte_order_mark(tmp_path):

@@ -58,19 +58,52 @@ def test_spaces_behind_tags_are_no_part_of_them(write):
     assert sentence.tags == ("B-X", "O")
 
 
-def test_conllu(write):
+def conllu(*words):
+    """Lines of CoNLL-U, of number, word and tag each."""
     row = "{}\t{}\tlemma\t{}\tX\t_\t0\tx\t_\t_\n"
+    return "".join(row.format(*word) for word in words) + "\n"
+
+
+# By its name, or by its columns.
+@pytest.mark.parametrize("name", ["en.conllu", "en.conll", "en.txt"])
+def test_conllu(write, name):
+    words = ("1-2", "don't", "_"), ("1", "do", "AUX"), ("2", "#", "SYM")
     content = (
-        "# sent_id = 1\n"
-        + row.format("1-2", "don't", "_")
-        + row.format("1", "do", "AUX")
-        + row.format("2", "#", "SYM")
-        + row.format("2.1", "", "_")
-        + "\n"
+        "# newdoc id = a\n# sent_id = 1\n# text = don't #\n"
+        + conllu(*words, ("2.1", "", "_"))
+        + "#newdoc\n# newdocument is a word of a comment\n"
+        + conllu(("0.1", "", "_"), ("1", "so", "ADV"))
+        + "# newpar\n"
+        + conllu(("1", "no", "INTJ"))
     )
-    (sentence,) = read(write("en.conllu", content))
-    assert sentence.words == ("do", "#") and sentence.tags == ("AUX", "SYM")
-    assert sentence.place(1).endswith("line 4")
+    first, second, third = read(write(name, content))
+    assert first.words == ("do", "#") and first.tags == ("AUX", "SYM")
+    assert first.place(1).endswith("line 6")
+    assert second.words == ("so",) and third.words == ("no",)
+    assert [s.document for s in (first, second, third)] == [0, 1, 1]
+
+
+def test_conllu_of_which_no_tags_are_known(write):
+    open_ones = conllu(("1", "do", "_"), ("2", "so", "_"))
+    path = write("a.conllu", open_ones + conllu(("1", "a", "X")))
+    first, second = read(path, needs_tags=False)
+    assert first.tags is None and second.tags == ("X",)
+    with pytest.raises(UserError, match="line 1: no tags to learn from"):
+        read(path)
+    # Of a column that was chosen, "_" may be a tag.
+    first, _ = read(path, tag_column=-1)
+    assert first.tags == ("_", "_")
+
+
+def test_hashes_are_words_of_other_files(write):
+    (sentence,) = read(write("a.txt", "# O\n#newdoc O\n1 O\n"))
+    assert sentence.words == ("#", "#newdoc", "1")
+    assert sentence.document is None
+    nine = "\t".join(["1", *"abcdefgh"])
+    (sentence,) = read(write("nine.txt", f"{nine}\n"))
+    assert sentence.words == ("1",) and sentence.tags == ("h",)
+    with pytest.raises(UserError, match="line 2: 2 col.* Drop comments, which"):
+        read(write("b.txt", "# id 7\na O\n"))
 
 
 def test_words_alone_can_be_predicted(write):
@@ -92,6 +125,17 @@ def test_jsonl(write):
     assert sentences[0].tags == ("O", "B-X")
     assert sentences[2].starts == (0, 3)
     assert sentences[2].place(1).endswith("train.jsonl, line 4, word 2")
+
+
+def test_null_says_nothing(write):
+    lines = """{"tokens": ["a"], "tags": null, "text": null, "document": null}
+{"tokens": null, "text": "b c", "id": null}
+"""
+    first, second = read(write("test.jsonl", lines), needs_tags=False)
+    assert (first.words, first.tags, first.document) == (("a",), None, None)
+    assert second.words == ("b", "c") and second.row_id is None
+    with pytest.raises(UserError, match="line 1, word 1: no tags to learn"):
+        read(write("train.jsonl", lines))
 
 
 def test_texts_are_split_in_words_or_characters(write):
@@ -116,6 +160,11 @@ BAD = {
         "a.txt",
         "a X O\nb X O\n\nc O\n",
         r"a.txt, line 4: 2 columns, where line 1 has 3. Received: 'c O'",
+    ),
+    "carriage returns": (
+        "a.txt",
+        "a O\rb O\r",
+        "a.txt, line 1: a carriage return within the line. Received: 'a O",
     ),
     "no tags": (
         "a.txt",

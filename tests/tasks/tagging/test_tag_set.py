@@ -46,6 +46,24 @@ def test_a_slip_that_hides_the_scheme_is_told(sentence, caplog):
     assert not caplog.text
 
 
+@pytest.mark.parametrize(
+    ("tags", "told"),
+    [
+        ("o b-per i-per", "Tags such as 'b-per', 'i-per' mark no chunks, as"),
+        ("O b-per i-per", "Tags such as 'b-per', 'i-per' mark no chunks, as"),
+        ("O u_per O", "Tags such as 'u_per' mark no chunks, as"),
+        ("B-PER i-per O", "Some tags mark chunks, as B-PER does, but not 'i-p"),
+        ("noun i-adj l-adj", ""),
+        ("b i o", ""),
+    ],
+)
+def test_small_letters_are_told(sentence, caplog, tags, told):
+    caplog.set_level(logging.WARNING, "absl")
+    found = collect_tags([sentence("a b c", tags)])
+    assert found.scheme == "plain"
+    assert (told in caplog.text) if told else not caplog.text
+
+
 def test_word_segmentation_has_no_outside(sentence):
     tags = collect_tags([sentence("中 国 人", "B E S")])
     assert tags.names == ("B", "I")
