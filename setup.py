@@ -17,7 +17,7 @@ SCRIPTS = [
     "run_tagger",
     "serve",
 ]
-# uvicorn answers what is no HTTP in a way that ours builds on since this release.
+# Ours builds on how uvicorn answers what is no HTTP since this release.
 _SERVE = ["prometheus-client", "starlette", "uvicorn>=0.40"]
 
 setup(
