@@ -42,7 +42,7 @@ _PAIR_TITLES = (
 )
 _TEXT_TITLES = ("text", "sentence", "text_a", "review", "content", "comment")
 _LABEL_TITLES = ("label", "labels", "gold_label", "class", "category", "score")
-_ID_TITLES = ("id", "idx", "index", "guid", "row_id")
+ID_TITLES = ("id", "idx", "index", "guid", "row_id")
 _METRICS: Mapping[Kind, tuple[str, ...]] = {
     "classification": ("accuracy",),
     "multi_label": ("micro_f1",),
@@ -234,7 +234,7 @@ class OwnData:
             free = [title for title in free if title != label]
         row_id = self.row_id
         if row_id is None:
-            row_id = _first(free, _ID_TITLES) or ""
+            row_id = _first(free, ID_TITLES) or ""
             free = [title for title in free if title != row_id]
         text_a, text_b = _guess_texts(free, self.text_a, self.text_b)
         if not text_a:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -14,6 +13,7 @@ from modeling.tasks.classification.labels import Kind, Labels, collect_labels
 from modeling.tasks.classification.own_data import OwnData
 from modeling.tasks.classification.predictions import submission_name
 from modeling.tasks.classification.reading import read_split
+from modeling.tasks.classification.to_predict import examples_to_predict
 
 
 class ExampleSource(Protocol):
@@ -41,6 +41,16 @@ class ExampleSource(Protocol):
         Args:
           split: "train", "dev", "test" or another of `splits`.
           labels: those of the model; None where they are not known yet.
+        """
+
+    def read_to_predict(
+        self, path: str, labels: Labels
+    ) -> Iterable[InputExample]:
+        """The examples of another file, read anew at each iteration.
+
+        Args:
+          path: of the file, "-" for standard input.
+          labels: of the model.
         """
 
     def submission(self, split: str) -> str | None:
@@ -110,6 +120,11 @@ class TableSource:
         names = labels.names if labels is not None else None
         return read_split(self.data_set, self.data_dir, split, names)
 
+    def read_to_predict(
+        self, path: str, labels: Labels
+    ) -> Iterable[InputExample]:
+        return examples_to_predict(path, labels, self.data_set, self.own)
+
     def submission(self, split: str) -> str | None:
         return submission_name(self.data_set, split)
 
@@ -149,40 +164,13 @@ class ProcessorSource:
         }
         return read[split](self.data_dir)
 
+    def read_to_predict(
+        self, path: str, labels: Labels
+    ) -> Iterable[InputExample]:
+        return examples_to_predict(path, labels, None, None)
+
     def submission(self, split: str) -> str | None:
         return None
 
     def save(self, directory: str) -> None:
         pass
-
-
-def prediction_source(
-    source: ExampleSource, path: str, labels: Labels
-) -> TableSource:
-    """Reads a file, or "-" for standard input, for a model of the source.
-
-    Own data are read by their columns. Others need a header with `text_a`, and
-    for pairs `text_b`; lines of nothing but the texts need none.
-
-    Args:
-      source: of the model's training.
-      path: of the file.
-      labels: of the model.
-    """
-    own = getattr(source, "own", None)
-    if own is None:
-        columns = {"text_a": "text_a", "text_b": "", "label": "label"}
-        if _has_pairs(source):
-            columns["text_b"] = "text_b"
-        own = OwnData(labels.kind, labels=labels.names, **columns)
-    path = path if path == "-" else os.path.abspath(path)
-    own = dataclasses.replace(own, test_file=path)
-    return TableSource(own.data_set(), "", own)
-
-
-def _has_pairs(source: ExampleSource) -> bool:
-    data_set = getattr(source, "data_set", None)
-    if data_set is None:
-        return False
-    (file, *_) = data_set.files["train" if "train" in data_set.files else "dev"]
-    return file.columns.text_b is not None
