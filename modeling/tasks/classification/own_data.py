@@ -151,7 +151,10 @@ class OwnData:
                     f"{'text' if expected is str else 'list of texts'}. "
                     f"Received: {value!r:.200}"
                 )
-        return cls(**values)
+        try:
+            return cls(**values)
+        except UserError as error:
+            raise UserError(f"The task file {path}: {error}") from error
 
     def save(self, directory: str) -> None:
         """Keeps the description with a model, for prediction."""

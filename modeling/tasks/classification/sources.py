@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from modeling.errors import UserError
@@ -14,6 +15,7 @@ from modeling.tasks.classification.own_data import OwnData
 from modeling.tasks.classification.predictions import submission_name
 from modeling.tasks.classification.reading import read_split
 from modeling.tasks.classification.to_predict import examples_to_predict
+from modeling.text_files import display_name
 
 
 class ExampleSource(Protocol):
@@ -107,8 +109,15 @@ class TableSource:
         if self.kind == "regression":
             return Labels("regression")
         if self.data_set.labels is not None:
-            return Labels(self.kind, self.data_set.labels)
-        return collect_labels(self.kind, self.read("train", None))
+            with _naming("labels of the task file"):
+                return Labels(self.kind, self.data_set.labels)
+        path, file = self.data_set.find_file(self.data_dir, "train")
+        where, label = display_name(path), file.columns.label
+        if isinstance(label, int):
+            where += f", column {label + 1}"
+        elif label:
+            where += f", column {label!r}"
+        return collect_labels(self.kind, self.read("train", None), where)
 
     def read(self, split: str, labels: Labels | None) -> Iterable[InputExample]:
         if self.own is not None and not self.own.label and split != "test":
@@ -154,7 +163,8 @@ class ProcessorSource:
         return [role]
 
     def labels(self) -> Labels:
-        return Labels("classification", tuple(self.processor.get_labels()))
+        with _naming(f"{type(self.processor).__name__}.get_labels()"):
+            return Labels("classification", tuple(self.processor.get_labels()))
 
     def read(self, split: str, labels: Labels | None) -> Iterable[InputExample]:
         read = {
@@ -174,3 +184,12 @@ class ProcessorSource:
 
     def save(self, directory: str) -> None:
         pass
+
+
+@contextlib.contextmanager
+def _naming(where: str) -> Iterator[None]:
+    """Says where labels come from that cannot be learnt."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
