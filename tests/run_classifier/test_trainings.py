@@ -62,6 +62,23 @@ def test_the_best_weights_are_kept_and_training_ends_early(run):
         np.testing.assert_array_equal(value, kept[name], name)
 
 
+def test_a_constant_rate_goes_on_to_more_epochs(run, tmp_path):
+    values = {
+        "do_train": True,
+        "lr_schedule": "constant",
+        "warmup_proportion": 0.0,
+    }
+    run(**values, num_train_epochs=2.0, output_dir=str(tmp_path / "whole"))
+    whole = weights_of(tmp_path / "whole")
+    out = run(**values, num_train_epochs=1.0)
+    run(**values, num_train_epochs=2.0)
+    assert [event["step"] for event in events_of(out, "started")] == [0, 10]
+    for name, value in weights_of(out).items():
+        np.testing.assert_array_equal(value, whole[name], name)
+    with pytest.raises(ValueError, match="num_train_epochs: 2.0 before, 1.0"):
+        run(**values, num_train_epochs=1.0)
+
+
 @pytest.mark.slow
 def test_trials_and_grid(run, caplog):
     values = {
