@@ -43,6 +43,7 @@ _PAIR_TITLES = (
 _TEXT_TITLES = ("text", "sentence", "text_a", "review", "content", "comment")
 _LABEL_TITLES = ("label", "labels", "gold_label", "class", "category", "score")
 ID_TITLES = ("id", "idx", "index", "guid", "row_id")
+TITLES = {*sum(_PAIR_TITLES, _TEXT_TITLES), *_LABEL_TITLES, *ID_TITLES}
 _METRICS: Mapping[Kind, tuple[str, ...]] = {
     "classification": ("accuracy",),
     "multi_label": ("micro_f1",),
@@ -239,7 +240,7 @@ class OwnData:
         if row_id is None:
             row_id = _first(free, ID_TITLES) or ""
             free = [title for title in free if title != row_id]
-        text_a, text_b = _guess_texts(free, self.text_a, self.text_b)
+        text_a, text_b = guess_texts(free, self.text_a, self.text_b)
         if not text_a:
             raise UserError(
                 f"{place(path, line)}: cannot tell which column is the text. "
@@ -265,8 +266,8 @@ def _column(text: str | None) -> Column | None:
     return int(text) - 1 if text.isdigit() else text
 
 
-def _guess_texts(
-    free: Sequence[str], text_a: str | None, text_b: str | None
+def guess_texts(
+    free: Sequence[str], text_a: str | None = None, text_b: str | None = None
 ) -> tuple[str | None, str]:
     """The columns of the texts, of those that are nothing else."""
     if text_a is None and text_b is None:

@@ -16,7 +16,12 @@ from modeling.tasks.classification.opening import (
     has_texts_only,
     names_texts,
 )
-from modeling.tasks.classification.own_data import ID_TITLES, OwnData
+from modeling.tasks.classification.own_data import (
+    ID_TITLES,
+    TITLES,
+    OwnData,
+    guess_texts,
+)
 from modeling.tasks.classification.reading import FileExamples
 from modeling.tasks.tables import Row, guess_format, place, read_rows
 from modeling.text_files import display_name
@@ -37,7 +42,7 @@ class FileToPredict:
       path: of the file, "-" for standard input.
       data_set: what people call it.
       layouts: of its files.
-      plain: of texts alone, of one as of two where either may come.
+      plain: of texts alone; of two before one, where either may come.
       parser: of the labels, by which a header is told from an example.
 
     Raises:
@@ -59,7 +64,8 @@ class FileToPredict:
                 f"{self._expected()}."
             )
         layout = self._layout(first)
-        if layout.columns.label is not None and layout not in self.plain:
+        is_own = layout not in self.plain
+        if is_own and layout.columns.label is not None:
             logging.info(
                 "%s is laid out as %s of %s. Labels in it are not used: "
                 "--do_eval scores the dev set of --data_dir.",
@@ -68,7 +74,11 @@ class FileToPredict:
                 self.data_set,
             )
         file = dataclasses.replace(
-            layout, guid="test", optional=("label", "row_id")
+            layout,
+            guid="test",
+            optional=("label", "row_id"),
+            # The layout that fits may be another than the torn file's own.
+            skip_ragged=is_own and any(f.skip_ragged for f in self.layouts),
         )
         source = FileExamples(self.path, file, self.parser)
         return source.examples(
@@ -125,7 +135,7 @@ def examples_to_predict(
         return FileExamples(path, file, data_set.label_parser(labels.names))
     if data_set is None:
         parser = LabelParser(labels.kind, labels.names)
-        plain = (_plain(1), _plain(2))
+        plain = (_plain(2), _plain(1))
         return FileToPredict(path, "the data", (), plain, parser)
     roles = [
         [s for s in data_set.files if s.partition("_")[0] == role]
@@ -163,24 +173,34 @@ def _has_names(file: SplitFile, first: Row) -> bool:
 def _is_plain(file: SplitFile, first: Row) -> bool:
     if names_texts(file.columns, first):
         return True
-    is_table = not isinstance(first.cells, Mapping)
-    return is_table and has_texts_only(file.columns, first)
+    if isinstance(first.cells, Mapping):
+        return False
+    # The header of another data set; a single word may well be a text.
+    known = [cell.strip().lower() in TITLES for cell in first.cells]
+    if len(known) > 1 and all(known):
+        return False
+    return has_texts_only(file.columns, first)
 
 
 def _has_places(file: SplitFile, first: Row) -> bool:
-    """Whether there are all columns, and each is another.
+    """Whether there are all columns, each is another, and the header, if there
+    is one, does not say otherwise.
 
-    Where one has ids, the header says so: nothing else tells the columns of
+    Where a column has ids, it must say so: nothing else tells the columns of
     MRPC's test set from those of its dev set.
     """
     columns, width = file.columns, len(first.cells)
     if isinstance(first.cells, Mapping):
         return False
-    wanted = (columns.text_a, columns.text_b, columns.label, columns.row_id)
-    places = [column for column in wanted if column is not None]
+    texts = [c for c in (columns.text_a, columns.text_b) if c is not None]
+    others = [c for c in (columns.label, columns.row_id) if c is not None]
+    places = [*texts, *others]
     if not all(-width <= column < width for column in places):
         return False
     if len({column % width for column in places}) < len(places):
+        return False
+    named = [first.cells.index(n) for n in guess_texts(first.cells) if n]
+    if named and (file.header is False or named != texts):
         return False
     row_id = columns.row_id
     return row_id is None or first.cells[row_id].strip().lower() in ID_TITLES

@@ -95,6 +95,14 @@ def test_other_files(write, tmp_path, name, file, content, expected):
         ("sts-b", "a\tb\t2.5\n", "Received 3 columns"),
         ("mrpc", "1\t2\t3\tone\ttwo\n", "line 1, column 1: expected a header"),
         ("mnli", "1\t" * 8 + "a\tb\n", "not how MNLI is laid out"),
+        # Headers of other data sets.
+        ("mrpc", "sentence\tlabel\none\t1\n", "not how MRPC is laid out"),
+        ("cola", "a\tlabel\tb\tsentence\n", "not how CoLA is laid out"),
+        (
+            "mnli",
+            "index\t" + "x\t" * 6 + "sentence1\tsentence2\tscore\n",
+            "not how MNLI is laid out. Received 10 columns",
+        ),
         ("rte", "", "a.tsv is empty: expected the columns of test.tsv"),
     ],
 )
@@ -125,7 +133,7 @@ def test_a_processor_is_asked_of_texts_and_pairs(write, tmp_path):
         read = source.read_to_predict(str(tmp_path / "a.tsv"), _LABELS)
         assert texts(read) == [expected]
     write("a.tsv", "one\ttwo\tthree\n")
-    with pytest.raises(UserError, match="a text a line or two texts a line"):
+    with pytest.raises(UserError, match="tab between them or a text a line"):
         list(source.read_to_predict(str(tmp_path / "a.tsv"), _LABELS))
 
 
