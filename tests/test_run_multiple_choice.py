@@ -13,6 +13,7 @@ from absl.testing import flagsaver
 
 from tests.scripts import (
     caller,
+    events_of,
     load_script,
     results_of,
     run_script,
@@ -109,6 +110,7 @@ def test_everything_in_one_call(
     }
     assert results["eval_accuracy"] > 0.9
     assert results["global_step"] == 50
+    assert events_of(out, "train")[-1]["model_flops_per_second"] > 0
     report = json.loads((out / "eval_results.json").read_text())
     assert report["score"] == report["eval_accuracy"]
     trained = weights_of(out / "bert_model.ckpt")

@@ -157,6 +157,8 @@ def test_training_and_evaluation_of_every_record(config_file, tmp_path):
         json.loads(line)
         for line in (tmp_path / "run.jsonl").read_text().splitlines()
     ]
+    (*_, report) = [e for e in events if e["event"] == "train"]
+    assert report["model_flops_per_second"] > 0
     steps = [e["step"] for e in events if e["event"] == "evaluation"]
     assert steps == [2, 4, 4]
     # The batches of 8 of 86 records: the last one is filled up with 2.

@@ -9,8 +9,8 @@ import time
 import numpy as np
 import pytest
 
-from tests.run_classifier.runs import events_of, run_script, weights_of
-from tests.scripts import results_of
+from tests.run_classifier.runs import run_script, weights_of
+from tests.scripts import events_of, results_of
 
 
 def test_the_best_weights_are_kept_and_training_ends_early(run):
