@@ -80,7 +80,7 @@ _ROWS = "film a\tgood\nfilm the\tbad\n" * 8
         ({"dev": None}, {"eval_each_epoch": True}, "The dev set of The data"),
         ({"dev": None}, {"eval_every": 1}, "needs a dev set"),
         ({"dev": None}, {"num_trials": 2}, "need a dev set"),
-        ({}, {"do_predict": True}, "The test set of The data is not in"),
+        ({}, {"do_predict": True}, "file to predict (--predict_file)."),
         (
             {},
             {"do_predict": True, "predict_file": "/nowhere.tsv"},

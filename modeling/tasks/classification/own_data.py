@@ -41,9 +41,9 @@ _PAIR_TITLES = (
     ("question", "answer"),
 )
 _TEXT_TITLES = ("text", "sentence", "text_a", "review", "content", "comment")
-_LABEL_TITLES = ("label", "labels", "gold_label", "class", "category", "score")
+LABEL_TITLES = ("label", "labels", "gold_label", "class", "category", "score")
 ID_TITLES = ("id", "idx", "index", "guid", "row_id")
-TITLES = {*sum(_PAIR_TITLES, _TEXT_TITLES), *_LABEL_TITLES, *ID_TITLES}
+TITLES = {*sum(_PAIR_TITLES, _TEXT_TITLES), *LABEL_TITLES, *ID_TITLES}
 _METRICS: Mapping[Kind, tuple[str, ...]] = {
     "classification": ("accuracy",),
     "multi_label": ("micro_f1",),
@@ -234,7 +234,7 @@ class OwnData:
         free = [title for title in titles if title not in taken]
         label = self.label
         if label is None:
-            label = _first(free, _LABEL_TITLES) or "label"
+            label = _first(free, LABEL_TITLES) or "label"
             free = [title for title in free if title != label]
         row_id = self.row_id
         if row_id is None:

@@ -18,6 +18,7 @@ from modeling.tasks.classification.opening import (
 )
 from modeling.tasks.classification.own_data import (
     ID_TITLES,
+    LABEL_TITLES,
     TITLES,
     OwnData,
     guess_texts,
@@ -64,15 +65,13 @@ class FileToPredict:
                 f"{self._expected()}."
             )
         layout = self._layout(first)
-        is_own = layout not in self.plain
-        if is_own and layout.columns.label is not None:
+        if self._has_labels(layout, first):
             logging.info(
-                "%s is laid out as %s of %s. Labels in it are not used: "
-                "--do_eval scores the dev set of --data_dir.",
+                "%s has labels, of which prediction makes no use: --do_eval "
+                "scores the dev set of --data_dir.",
                 display_name(self.path),
-                layout.name,
-                self.data_set,
             )
+        is_own = layout not in self.plain
         file = dataclasses.replace(
             layout,
             guid="test",
@@ -100,6 +99,17 @@ class FileToPredict:
             f"{place(self.path, first.line)}: this is not how {self.data_set} "
             f"is laid out. Received {_shown(first)}. Expected "
             f"{self._expected()}."
+        )
+
+    def _has_labels(self, layout: SplitFile, first: Row) -> bool:
+        """Whether the layout has, or the header of one that fits as well."""
+        columns = layout.columns
+        if layout in self.plain:
+            has_header = names_texts(columns, first)
+            return has_header and columns.label in first.cells
+        titles = {*LABEL_TITLES, *(f.columns.label for f in self.layouts)}
+        return columns.label is not None or any(
+            cell in titles for cell in first.cells
         )
 
     def _expected(self) -> str:

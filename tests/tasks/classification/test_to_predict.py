@@ -52,8 +52,27 @@ def test_labels_are_no_matter(write, tmp_path, caplog, label):
     caplog.set_level("INFO")
     (example,) = predicted("sst-2", tmp_path / "mine.tsv")
     assert (example.text_a, example.label) == ("fine", None)
-    assert caplog.text.count("Labels in it are not used") == 1
-    assert "mine.tsv is laid out as dev.tsv of SST-2" in caplog.text
+    assert caplog.text.count("mine.tsv has labels, of which prediction") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("sts-b", LAYOUTS["sts-b"]["dev.tsv"], True),
+        ("qqp", LAYOUTS["qqp"]["dev.tsv"], True),
+        ("mnli", LAYOUTS["mnli"]["dev_matched.tsv"], True),
+        ("lcqmc", LAYOUTS["lcqmc"]["dev.txt"], True),
+        ("sst-2", "text_a\tlabel\none\t1\n", True),
+        ("sst-2", LAYOUTS["sst-2"]["test.tsv"], False),
+        ("mnli", LAYOUTS["mnli"]["test_matched.tsv"], False),
+        ("sst-2", "label\n", False),
+    ],
+)
+def test_labels_are_told(write, tmp_path, caplog, name, content, told):
+    write("mine.tsv", content)
+    caplog.set_level("INFO")
+    predicted(name, tmp_path / "mine.tsv")
+    assert caplog.text.count("has labels") == told
 
 
 @pytest.mark.parametrize(
