@@ -61,8 +61,8 @@ _PREDICT_FILE = flags.DEFINE_string(
     "predict_file",
     None,
     'What to predict with --do_predict, "-" for standard input: a text a line, '
-    "a tab between the texts of a pair, or a file with header. Default: the "
-    "data set's test files.",
+    "a tab between the texts of a pair, or a file that is laid out as one of "
+    "the data set's. Default: its test files.",
 )
 _LANGUAGE = flags.DEFINE_string(
     "language", None, "Of XNLI's dev and test sets. Default: zh."

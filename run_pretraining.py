@@ -14,6 +14,7 @@ docs/pretraining.md.
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -241,7 +242,7 @@ def _train_and_evaluate(
     from modeling.devices import is_chief
     from modeling.training import Outcome, write_evaluation
 
-    log = _run_log(session, records)
+    log = _run_log(session)
 
     def evaluate(step: int) -> dict[str, float]:
         with eval_records.told_errors():
@@ -298,23 +299,17 @@ def _training_options(session: TrainingSession) -> TrainingOptions:
     )
 
 
-def _run_log(session: TrainingSession, records: PretrainingInput) -> RunLog:
+def _run_log(session: TrainingSession) -> RunLog:
     from modeling.devices import is_chief
-    from modeling.training import RunLog, device_ceiling, training_flops
+    from modeling.training import RunLog, device_ceiling
 
     return RunLog(
         _OUTPUT_DIR.value,
         total_steps=_NUM_TRAIN_STEPS.value,
         is_chief=is_chief(session.strategy),
-        step_flops=training_flops(
-            session.task.config,
-            rows=flags.FLAGS.train_batch_size,
-            length=records.source.max_seq_length,
-            predictions=records.max_predictions_per_seq,
+        ceiling=functools.partial(
+            device_ceiling, session.strategy, flags.FLAGS.precision
         ),
-        ceiling=device_ceiling(session.strategy, flags.FLAGS.precision)
-        if _DO_TRAIN.value
-        else None,
     )
 
 

@@ -294,14 +294,11 @@ _JOB_OF: dict[str, Job] = {
 
 
 def _print_rates(results: dict[str, Result], setting: Setting) -> None:
-    from modeling.training.flops import training_flops
+    from modeling.tasks.pretraining import PretrainingTask
 
-    flops = training_flops(
-        setting.config,
-        rows=1,
-        length=setting.length,
-        predictions=setting.predictions,
-    )
+    task = PretrainingTask(setting.config)
+    shapes = {name: values.shape for name, values in _batch(setting).items()}
+    flops = task.flops(shapes, lambda scope: True) / setting.rows
     for side in ("ours", "peer"):
         for dtype in ("float32", "bfloat16"):
             result = results.get(f"{side}_{dtype}")

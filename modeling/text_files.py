@@ -73,6 +73,14 @@ def display_name(path: str) -> str:
     return "standard input" if path == STDIN else path
 
 
+def is_read_once(path: str) -> bool:
+    """Whether a second reading would find nothing: standard input, a pipe."""
+    if path == STDIN:
+        return True
+    is_plain = os.path.isfile(path) or os.path.isdir(path)
+    return os.path.exists(path) and not is_plain
+
+
 def open_file(path: str) -> BinaryIO:
     """Opens a file of `find_files`, decompressed if its name ends in .gz."""
     if path == STDIN:

@@ -108,6 +108,12 @@ def results_of(directory: pathlib.Path) -> dict[str, float]:
     return {k: float(v) for k, v in (line.split(" = ") for line in lines)}
 
 
+def events_of(directory: pathlib.Path, event: str) -> list[dict[str, Any]]:
+    """What `run.jsonl` has of a kind."""
+    lines = (directory / "run.jsonl").read_text().splitlines()
+    return [v for v in map(json.loads, lines) if v["event"] == event]
+
+
 def weights_of(prefix: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """All arrays of a checkpoint."""
     from modeling.checkpoints import open_checkpoint

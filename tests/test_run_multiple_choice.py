@@ -14,6 +14,7 @@ from absl.testing import flagsaver
 from modeling.errors import UserError
 from tests.scripts import (
     caller,
+    events_of,
     load_script,
     results_of,
     run_script,
@@ -110,6 +111,7 @@ def test_everything_in_one_call(
     }
     assert results["eval_accuracy"] > 0.9
     assert results["global_step"] == 50
+    assert events_of(out, "train")[-1]["model_flops_per_second"] > 0
     report = json.loads((out / "eval_results.json").read_text())
     assert report["score"] == report["eval_accuracy"]
     trained = weights_of(out / "bert_model.ckpt")

@@ -157,6 +157,8 @@ def test_training_and_evaluation_of_every_record(config_file, tmp_path):
         json.loads(line)
         for line in (tmp_path / "run.jsonl").read_text().splitlines()
     ]
+    (*_, report) = [e for e in events if e["event"] == "train"]
+    assert report["model_flops_per_second"] > 0
     steps = [e["step"] for e in events if e["event"] == "evaluation"]
     assert steps == [2, 4, 4]
     # The batches of 8 of 86 records: the last one is filled up with 2.
@@ -224,6 +226,22 @@ def test_a_finished_training_is_skipped(config_file, tmp_path, caplog):
         run_main(**{**values, "num_train_steps": 6})
     run_main(**{**values, "num_train_steps": 6}, allow_changed_settings=True)
     assert (tmp_path / "model.ckpt-6.index").exists()
+
+
+def test_a_constant_rate_goes_on_to_more_steps(config_file, tmp_path):
+    values = {
+        **_SMALL_RUN,
+        "input_file": [str(RECORDS)],
+        "bert_config_file": config_file,
+        "lr_schedule": "constant",
+    }
+    whole, longer = tmp_path / "whole", tmp_path / "longer"
+    run_main(**{**values, "num_train_steps": 6}, output_dir=str(whole))
+    run_main(**values, output_dir=str(longer))
+    run_main(**{**values, "num_train_steps": 6}, output_dir=str(longer))
+    expected = weights_of(whole)
+    for name, value in weights_of(longer).items():
+        np.testing.assert_array_equal(value, expected[name], name)
 
 
 def test_what_shapes_the_weights_stays_the_same(config_file, tmp_path):

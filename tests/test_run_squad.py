@@ -24,6 +24,7 @@ from modeling.tasks.squad import (
 from modeling.tokenization import load_tokenizer
 from tests.scripts import (
     caller,
+    events_of,
     load_script,
     results_of,
     run_script,
@@ -223,6 +224,7 @@ def test_everything_in_one_call(call, tmp_path, monkeypatch, capsys):
     steps = int(160 / 16 * 8)
     results = results_of(out)
     assert results["global_step"] == steps
+    assert events_of(out, "train")[-1]["model_flops_per_second"] > 0
     settings = read(out / "training_settings.json")
     assert settings["schedule.num_warmup_steps"] == int(0.1 * steps)
     assert {"exact", "f1", "total", "missing"} < set(results)

@@ -16,6 +16,7 @@ from absl.testing import flagsaver
 from modeling.tasks.tagging import evaluate
 from tests.scripts import (
     caller,
+    events_of,
     load_script,
     results_of,
     run_script,
@@ -109,6 +110,7 @@ def test_everything_in_one_call(call, monkeypatch, capsys):
     )
     results = results_of(out)
     assert results["global_step"] == 160 / 16 * 6
+    assert events_of(out, "train")[-1]["model_flops_per_second"] > 0
     assert results["eval_f1"] > 0.9
     assert results["eval_f1"] <= 1
     assert {"eval_loss", "eval_accuracy", "eval_f1_PER", "eval_recall_LOC"} < (

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,13 @@ import numpy as np
 from modeling.devices import is_chief
 from modeling.errors import UserError
 from modeling.finetuning.frozen_encoder import FrozenEncoderJob
-from modeling.finetuning.job import JobOptions
+from modeling.finetuning.job import TEST, JobOptions
 from modeling.finetuning.predicting import predict_examples
 from modeling.finetuning.setup import Surroundings
 from modeling.finetuning.trainer import FineTuning, MakeOptions
 from modeling.output_files import telling
 from modeling.tasks.classification import (
+    InputExample,
     Labels,
     PredictionWriter,
     RowOptions,
@@ -29,12 +31,10 @@ from modeling.tasks.classification import (
 from modeling.tasks.classification.labels import LABEL_MAP
 from modeling.tasks.classification.predictions import THRESHOLD
 from modeling.tasks.classification.prepared import PreparedData
-from modeling.tasks.classification.sources import (
-    ExampleSource,
-    prediction_source,
-)
+from modeling.tasks.classification.sources import ExampleSource
 from modeling.tasks.classification.task import ClassificationTask
 from modeling.tasks.feature_based import FeatureBased
+from modeling.text_files import is_read_once
 from modeling.training import TrainingSession
 
 # What the original writes of its tasks.
@@ -119,14 +119,20 @@ class ClassificationJob(FrozenEncoderJob):
         )
 
     def check_data(self, evaluate: bool, predict: bool) -> None:
-        """Reads all that is evaluated, and finds what is predicted."""
+        """Reads all that is evaluated, and what is predicted.
+
+        Standard input and pipes, which are read only once, are left alone.
+        """
         if evaluate or self._recipe.eval_each_epoch:
             with self.phases.phase("tokenization"):
                 for split in self._dev_splits():
                     self._data.examples(split)
         if predict:
-            for source, split, _ in self._to_predict():
-                source.read(split, self.labels)
+            with self.phases.phase("reading"):
+                for examples, _, _ in self._to_predict():
+                    # What a processor has read has no path.
+                    if not is_read_once(getattr(examples, "path", "")):
+                        collections.deque(examples, maxlen=0)
 
     def keep_description(self) -> None:
         """Writes the labels as well, and of own data the columns."""
@@ -181,8 +187,8 @@ class ClassificationJob(FrozenEncoderJob):
         Of `predict_file`, or of every test set, where further ones have
         directories of their own.
         """
-        for source, split, submission in self._to_predict():
-            self._predict(session, source, split, submission)
+        for examples, split, submission in self._to_predict():
+            self._predict(session, examples, split, submission)
 
     def answer(self, session: TrainingSession, line: str) -> str:
         """What the model says of a line; a tab separates a pair."""
@@ -209,16 +215,17 @@ class ClassificationJob(FrozenEncoderJob):
             self._source.read("dev", self.labels)
         return splits
 
-    def _to_predict(self) -> list[tuple[ExampleSource, str, str | None]]:
-        """Sources, their splits, and the names of files for GLUE."""
+    def _to_predict(
+        self,
+    ) -> Iterator[tuple[Iterable[InputExample], str, str | None]]:
+        """Examples, their split, and the name of a file for GLUE."""
         path = self._options.predict_file
         if path is not None:
-            source = prediction_source(self._source, path, self.labels)
-            return [(source, "test", None)]
-        return [
-            (self._source, split, self._source.submission(split))
-            for split in self._source.splits("test") or ["test"]
-        ]
+            yield self._source.read_to_predict(path, self.labels), TEST, None
+            return
+        for split in self._source.splits(TEST) or [TEST]:
+            examples = self._source.read(split, self.labels)
+            yield examples, split, self._source.submission(split)
 
     def _find_labels(self) -> Labels:
         directory = self._surroundings.output_dir
@@ -269,7 +276,7 @@ class ClassificationJob(FrozenEncoderJob):
     def _predict(
         self,
         session: TrainingSession,
-        source: ExampleSource,
+        examples: Iterable[InputExample],
         split: str,
         submission: str | None,
     ) -> None:
@@ -280,9 +287,9 @@ class ClassificationJob(FrozenEncoderJob):
         ):
             self._predict_stream(
                 session,
-                self._data.stream(source, split),
-                lambda examples, outputs: writer.write(
-                    examples, np.stack(outputs["outputs"])
+                self._data.stream(examples),
+                lambda chunk, outputs: writer.write(
+                    chunk, np.stack(outputs["outputs"])
                 ),
                 directory,
             )

@@ -26,7 +26,7 @@ from modeling.tasks.multiple_choice.task import ChoiceTask
 from modeling.tasks.row_batches import RowExamples
 from modeling.tasks.split_files import SplitFiles
 from modeling.tasks.token_rows import stream
-from modeling.text_files import STDIN
+from modeling.text_files import is_read_once
 from modeling.training import TrainingSession
 
 _HEAD = ("output_weights",)
@@ -90,7 +90,7 @@ class ChoiceJob(Job):
 
     def check_data(self, evaluate: bool, predict: bool) -> None:
         """Reads what is predicted; `fine_tuning` reads the rest."""
-        if predict and (path := self._files.get("test")) != STDIN:
+        if predict and not is_read_once(path := self._files.get("test")):
             for _ in self._to_predict(path):
                 pass
 

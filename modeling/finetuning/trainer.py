@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 from absl import logging
@@ -28,6 +29,7 @@ from modeling.training import (
     RunLog,
     TrainingOptions,
     TrainingSession,
+    device_ceiling,
 )
 from modeling.training.state import TrainingState
 
@@ -175,6 +177,11 @@ class FineTuning:
             session.output_dir,
             total_steps=options.loop.num_train_steps,
             is_chief=is_writer,
+            ceiling=functools.partial(
+                device_ceiling,
+                self.setup.strategy,
+                keras.DTypePolicy(self.setup.task.policy).compute_dtype,
+            ),
         )
         if options.loop.eval_every:
             outcome = self._train_watched(begun, log)

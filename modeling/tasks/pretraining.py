@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -13,6 +13,14 @@ import tensorflow as tf
 from modeling.config import BertConfig
 from modeling.network import BertPretrainer
 from modeling.network.losses import cross_entropy
+from modeling.tasks.flops import (
+    Shapes,
+    count_rows,
+    dense_part,
+    encoder_parts,
+    pooler_part,
+    training_flops,
+)
 
 Features = Mapping[str, tf.Tensor]
 Sums = dict[str, tf.Tensor]
@@ -84,6 +92,28 @@ class PretrainingTask:
             for kind, weight in zip(_KINDS, self._sort(features), strict=True):
                 weights[f"{kind}_predictions"] = tf.reduce_sum(weight)
         return weights
+
+    def flops(self, shapes: Shapes, is_trained: Callable[[str], bool]) -> int:
+        """Of the blocks, the predictions and the sentence pairs."""
+        size = self.config.hidden_size
+        predictions = math.prod(shapes["masked_lm_positions"])
+        parts = [
+            *encoder_parts(self.config, *count_rows(shapes)),
+            dense_part(
+                "cls/predictions/",
+                predictions,
+                size,
+                size,
+                self.config.vocab_size,
+            ),
+        ]
+        if self.next_sentence:
+            sequences = math.prod(shapes["next_sentence_weights"])
+            parts += [
+                pooler_part(self.config, sequences),
+                dense_part("cls/seq_relationship/", sequences, size, 2),
+            ]
+        return training_flops(parts, is_trained)
 
     def sums(
         self,

@@ -2,7 +2,7 @@
 
 from modeling.training.best import BestScore
 from modeling.training.evaluation import write_evaluation
-from modeling.training.flops import device_ceiling, training_flops
+from modeling.training.flops import device_ceiling
 from modeling.training.inputs import Share, check_batch_size
 from modeling.training.loop import LoopOptions
 from modeling.training.model_files import ModelFiles
@@ -31,6 +31,5 @@ __all__ = [
     "TrainingSession",
     "check_batch_size",
     "device_ceiling",
-    "training_flops",
     "write_evaluation",
 ]

@@ -92,6 +92,8 @@ class Trainer:
         self._flushed = self._done = int(step.global_step.numpy())
         self._position = np.zeros(3, np.int64)
         self._waited = 0.0
+        # Of the steps since the last report.
+        self._flops = 0
         self.interrupted = False
         self._profiling = self._is_traced = False
 
@@ -143,9 +145,11 @@ class Trainer:
             features, positions = next(iterator)
             self._waited += time.perf_counter() - started
             vector = self._step(features, stop)
+            self._flops += self._step.flops(features)
             local = self._strategy.experimental_local_results(positions)[-1]
         else:
             vector, local = self._step.many(iterator, count, stop)
+            self._flops += count * self._step.flops()
         self._position = np.asarray(local)
         self._pending.append(vector)
         self._done += count
@@ -202,8 +206,9 @@ class Trainer:
             sequences=weights["sequences"],
             tokens=weights["tokens"],
             waited=self._waited,
+            flops=self._flops,
         )
-        self._waited = 0.0
+        self._waited, self._flops = 0.0, 0
 
     def _flush(self) -> list[StepResult]:
         """What steps since the last flush told.

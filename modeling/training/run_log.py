@@ -16,6 +16,9 @@ from modeling.progress import Phases, Progress
 from modeling.training.run_record import RunRecord
 from modeling.training.scalars import Scalars
 
+# Seconds of training beside which a measurement of half a second is short.
+_WORTH_MEASURING = 20.0
+
 
 class RunLog:
     """Tells what a run does, on one host of several.
@@ -32,8 +35,8 @@ class RunLog:
       directory: of the run.
       total_steps: where training ends.
       is_chief: whether this process tells anything at all.
-      step_flops: operations of one step, see `flops`; None: not known.
-      ceiling: operations a second of all devices together; None: not known.
+      ceiling: measures the operations a second of all devices together; asked
+        once, after so long that the measurement counts for nothing beside it.
       clock: seconds since any time.
     """
 
@@ -43,13 +46,13 @@ class RunLog:
         *,
         total_steps: int,
         is_chief: bool = True,
-        step_flops: float | None = None,
-        ceiling: float | None = None,
+        ceiling: Callable[[], float] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.directory = directory
         self._total_steps, self._is_chief = total_steps, is_chief
-        self._step_flops, self._ceiling = step_flops, ceiling
+        self._measure_ceiling, self._ceiling = ceiling, 0.0
+        self._seconds = 0.0
         self._clock = clock
         self._record = RunRecord(os.path.join(directory, "run.jsonl"))
         self._scalars = Scalars(directory)
@@ -94,6 +97,7 @@ class RunLog:
         sequences: float,
         tokens: float,
         waited: float,
+        flops: int = 0,
     ) -> None:
         """Reports on the steps since the last report.
 
@@ -103,6 +107,7 @@ class RunLog:
           steps: how many they are.
           sequences, tokens: in them, padding left out.
           waited: seconds for which they waited for input.
+          flops: operations of their matrix products; 0: not known.
         """
         timed, start = step - self._first, self._start
         paused = dict(self._paused)
@@ -118,6 +123,10 @@ class RunLog:
                 tokens / max(steps, 1),
                 min(waited / seconds, 1.0),
             )
+            self._seconds += seconds
+            if flops:
+                per_second = timed / seconds * flops / max(steps, 1)
+                rates |= self._flops_rates(per_second)
         metrics = _floats(metrics)
         self._record.write(
             "train", step, metrics=metrics, paused_seconds=paused, **rates
@@ -176,17 +185,21 @@ class RunLog:
         tokens: float,
         waiting: float,
     ) -> dict[str, float]:
-        rates = {
+        return {
             "steps_per_second": steps_per_second,
             "sequences_per_second": steps_per_second * sequences,
             "tokens_per_second": steps_per_second * tokens,
             "input_waiting": waiting,
         }
-        if self._step_flops:
-            flops = steps_per_second * self._step_flops
-            rates["model_flops_per_second"] = flops
-            if self._ceiling:
-                rates["model_flops_utilization"] = flops / self._ceiling
+
+    def _flops_rates(self, per_second: float) -> dict[str, float]:
+        rates = {"model_flops_per_second": per_second}
+        if self._measure_ceiling and self._seconds >= _WORTH_MEASURING:
+            with self.pause("measuring"):
+                self._ceiling = self._measure_ceiling()
+            self._measure_ceiling = None
+        if self._ceiling:
+            rates["model_flops_utilization"] = per_second / self._ceiling
         return rates
 
     def _line(

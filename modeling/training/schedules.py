@@ -119,3 +119,11 @@ SCHEDULES: dict[str, Callable[[Schedule, tf.Tensor], tf.Tensor]] = {
     "constant": _constant,
     "wsd": _stable_then_linear,
 }
+# Fields that a schedule's rates do not depend on.
+UNUSED = {
+    "linear": ("power", "num_decay_steps"),
+    "polynomial": ("num_decay_steps",),
+    "cosine": ("power", "num_decay_steps"),
+    "constant": ("power", "num_decay_steps", "num_train_steps"),
+    "wsd": ("power",),
+}

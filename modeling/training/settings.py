@@ -12,14 +12,21 @@ from absl import logging
 
 from modeling.errors import UserError
 from modeling.output_files import write_json
+from modeling.training.schedules import UNUSED
 
 _FILE = "training_settings.json"
+# How long to train; fine-tuning counts in epochs, of which steps follow.
+_STEPS, _EPOCHS = "schedule.num_train_steps", "num_train_epochs"
 
 
 def check_settings(
     directory: str, settings: Mapping[str, Any], allow_changes: bool
 ) -> None:
     """Compares with the settings that a training began with.
+
+    Those that change nothing may differ: what the schedule of learning rates
+    does not use, and so with a constant rate how long to train. It may not
+    become less, as there may be later weights than are asked for.
 
     Args:
       directory: of the training.
@@ -41,9 +48,10 @@ def check_settings(
             "comparing settings."
         ) from error
     settings = json.loads(json.dumps(settings))
+    unused = _unused(before, settings)
     differences = [
         f"{name}: {_shown(before, name)} before, {_shown(settings, name)} now"
-        for name in sorted({*before, *settings})
+        for name in sorted({*before, *settings} - unused)
         if before.get(name) != settings.get(name)
     ]
     if not differences:
@@ -63,6 +71,19 @@ def write_settings(directory: str, settings: Mapping[str, Any]) -> None:
     """Writes what `check_settings` will compare with."""
     tf.io.gfile.makedirs(directory)
     write_json(os.path.join(directory, _FILE), settings)
+
+
+def _unused(before: Mapping[str, Any], now: Mapping[str, Any]) -> set[str]:
+    """Names of settings that neither training depends on."""
+    kind = now.get("schedule.kind")
+    if kind != before.get("schedule.kind"):
+        return set()
+    names = {f"schedule.{name}" for name in UNUSED.get(kind, ())}
+    if _STEPS in names:
+        if now[_STEPS] < before.get(_STEPS, 0):
+            return names - {_STEPS}
+        names.add(_EPOCHS)
+    return names
 
 
 def _shown(settings: Mapping[str, Any], name: str) -> str:

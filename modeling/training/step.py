@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from modeling.errors import UserError
+from modeling.training.flops import StepFlops
 from modeling.training.optimizers import Optimizer
 from modeling.training.schedules import Schedule
 from modeling.training.task import Features, Sums, Task
@@ -87,6 +88,8 @@ class TrainStep:
         self._schedule, self._strategy = schedule, strategy
         self._options, self._clip_norm = options, clip_norm
         self._names: tuple[list[str], list[str]] | None = None
+        self._shapes: dict[str, tf.TensorShape] = {}
+        self._flops = StepFlops(task, [v.path for v in variables], strategy)
         # Where batches differ in length, one trace serves all of them.
         self._forward_backward = tf.function(
             self._gradients,
@@ -147,6 +150,17 @@ class TrainStep:
         return self._many(
             iterator, tf.constant(count), tf.constant(float(stop))
         )
+
+    def flops(self, features: Features | None = None) -> int:
+        """Operations of a step, see `StepFlops`.
+
+        Args:
+          features: of the global batch, as the strategy distributes it; None:
+            of the shapes that the last graph was made for.
+        """
+        if features is None:
+            return self._flops.of_shapes([self._shapes])
+        return self._flops.of_batch(features)
 
     def results(self, vectors: Sequence[tf.Tensor]) -> list[StepResult]:
         """Reads what steps told, waiting for them to end."""
@@ -215,6 +229,7 @@ class TrainStep:
             finite=tf.math.is_finite(norm) if self._scaler else None,
         )
         self._names = list(sums), list(weights)
+        self._shapes = {name: v.shape for name, v in features.items()}
         loss = self._task.loss(sums, weights)
         return tf.stack(
             [loss, rate, norm, stop, *sums.values(), *weights.values()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import keras
@@ -50,6 +50,22 @@ class Task(Protocol):
 
         Those of `loss`, and what `metrics` needs beside them. Rows that only
         fill a batch up must add nothing.
+        """
+
+    def flops(
+        self,
+        shapes: Mapping[str, Sequence[int]],
+        is_trained: Callable[[str], bool],
+    ) -> int | None:
+        """Floating-point operations of a forward and backward pass.
+
+        Args:
+          shapes: of a batch's features.
+          is_trained: told how paths of variables begin, whether any of them is
+            trained.
+
+        Returns:
+          None: they are not counted.
         """
 
     def loss(self, sums: Sums, weights: Sums) -> tf.Tensor:

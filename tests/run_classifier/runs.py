@@ -29,12 +29,6 @@ def weights_of(directory, name="bert_model.ckpt"):
     return scripts.weights_of(directory / name)
 
 
-def events_of(directory, event):
-    lines = (directory / "run.jsonl").read_text().splitlines()
-    events = map(json.loads, lines)
-    return [values for values in events if values["event"] == event]
-
-
 def rows_of(path):
     return [line.split("\t") for line in path.read_text().splitlines()]
 

@@ -80,11 +80,21 @@ _ROWS = "film a\tgood\nfilm the\tbad\n" * 8
         ({"dev": None}, {"eval_each_epoch": True}, "The dev set of The data"),
         ({"dev": None}, {"eval_every": 1}, "needs a dev set"),
         ({"dev": None}, {"num_trials": 2}, "need a dev set"),
-        ({}, {"do_predict": True}, "The test set of The data is not in"),
+        ({}, {"do_predict": True}, "file to predict (--predict_file)."),
         (
             {},
             {"do_predict": True, "predict_file": "/nowhere.tsv"},
-            "/nowhere.tsv",
+            "Cannot read /nowhere.tsv: No such file",
+        ),
+        (
+            {"test": _HEADER + _ROWS + "a\tbad\tfilm\n"},
+            {"do_predict": True},
+            "test.tsv, line 18: 3 columns, where line 1 has 2",
+        ),
+        (
+            {"test": "words\tlabel\nfilm\tbad\n"},
+            {"do_predict": True},
+            "test.tsv, line 1: no column 'text' in the header",
         ),
     ],
 )
@@ -102,6 +112,35 @@ def test_what_comes_after_training_is_checked_before(
     assert message in str(error.value)
     written = {path.name for path in (tmp_path / "out").glob("*")}
     assert written <= {"cache"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "file.tsv is empty: expected the columns of test.tsv, dev.tsv or"),
+        ("film\na\tfilm\n", "file.tsv, line 2: 2 columns, where line 1 has 1"),
+        ("film\tgood\n", "line 1: this is not how SST-2 is laid out"),
+    ],
+)
+def test_a_file_for_a_data_set_is_checked_before_training(
+    content, message, run, tmp_path
+):
+    (tmp_path / "train.tsv").write_text("sentence\tlabel\na\t0\nfilm\t1\n")
+    path = tmp_path / "file.tsv"
+    path.write_text(content)
+    with pytest.raises(ValueError) as error:
+        run(
+            task_name="sst-2",
+            data_dir=str(tmp_path),
+            do_train=True,
+            do_predict=True,
+            predict_file=str(path),
+        )
+    assert message in str(error.value)
+    # Of own data alone.
+    assert "task.json" not in str(error.value)
+    assert "--label" not in str(error.value)
+    assert not list(tmp_path.glob("out/*.ckpt*"))
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,8 @@ from absl import flags
 
 from modeling.checkpoints.google import write_google_checkpoint
 from modeling.tasks.classification import DataProcessor, InputExample
-from tests.run_classifier.runs import (
-    events_of,
-    report_of,
-    rows_of,
-    sentences,
-    weights_of,
-)
-from tests.scripts import load_script, results_of
+from tests.run_classifier.runs import report_of, rows_of, sentences, weights_of
+from tests.scripts import events_of, load_script, results_of
 
 
 def test_flags_and_defaults_of_the_original():
@@ -150,6 +144,30 @@ def test_everything_in_one_call(run):
     again = run(do_eval=True, do_predict=True)
     assert results_of(again)["global_step"] == steps
     assert (out / "test_results.tsv").read_text() == before
+
+
+def test_operations_are_counted_by_the_shapes_of_batches(run, tmp_path):
+    def of_a_step(name, **values):
+        out = tmp_path / name
+        run(do_train=True, num_train_epochs=1.0, output_dir=str(out), **values)
+        (event,) = events_of(out, "train")
+        # So short a run measures nothing to compare with.
+        assert "model_flops_utilization" not in event
+        flops = event.get("model_flops_per_second")
+        return flops and flops / event["steps_per_second"]
+
+    # A token of one of two blocks: dense layers, attention to 16 tokens.
+    blocks = 2 * (2 * (4 * 16**2 + 2 * 16 * 32) + 4 * 16 * 16)
+    head = 2 * 16**2 + 2 * 16 * 2
+    padded = of_a_step("padded", length_batching=False)
+    assert padded == pytest.approx(3 * 16 * (16 * blocks + head), rel=1e-6)
+    frozen = of_a_step("frozen", length_batching=False, freeze=["encoder"])
+    assert frozen == pytest.approx(
+        16 * (16 * blocks + head + 2 * 16 * 2), rel=1e-6
+    )
+    # Of 4 to 13 tokens.
+    assert padded / 4 < of_a_step("by_length") < padded * 0.8
+    assert of_a_step("features", feature_based=True, layers="-1") is None
 
 
 def test_regression_and_several_labels(run, tmp_path):

@@ -9,8 +9,8 @@ import time
 import numpy as np
 import pytest
 
-from tests.run_classifier.runs import events_of, run_script, weights_of
-from tests.scripts import results_of
+from tests.run_classifier.runs import run_script, weights_of
+from tests.scripts import events_of, results_of
 
 
 def test_the_best_weights_are_kept_and_training_ends_early(run):
@@ -60,6 +60,23 @@ def test_the_best_weights_are_kept_and_training_ends_early(run):
     assert len(events_of(out, "evaluation")) == len(steps)
     for name, value in weights_of(out).items():
         np.testing.assert_array_equal(value, kept[name], name)
+
+
+def test_a_constant_rate_goes_on_to_more_epochs(run, tmp_path):
+    values = {
+        "do_train": True,
+        "lr_schedule": "constant",
+        "warmup_proportion": 0.0,
+    }
+    run(**values, num_train_epochs=2.0, output_dir=str(tmp_path / "whole"))
+    whole = weights_of(tmp_path / "whole")
+    out = run(**values, num_train_epochs=1.0)
+    run(**values, num_train_epochs=2.0)
+    assert [event["step"] for event in events_of(out, "started")] == [0, 10]
+    for name, value in weights_of(out).items():
+        np.testing.assert_array_equal(value, whole[name], name)
+    with pytest.raises(ValueError, match="num_train_epochs: 2.0 before, 1.0"):
+        run(**values, num_train_epochs=1.0)
 
 
 @pytest.mark.slow

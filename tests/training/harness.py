@@ -126,6 +126,9 @@ class Classification:
         losses = cross_entropy(logits, features["label_ids"])
         return {"loss": tf.reduce_sum(losses)}
 
+    def flops(self, shapes, is_trained):
+        return None
+
     def loss(self, sums, weights):
         return sums["loss"] / weights["sequences"]
 
@@ -168,6 +171,9 @@ class Line:
     def sums(self, model, features, *, training=False, dropout_seed=None):
         error = model(features["x"]) - features["y"]
         return {"squares": tf.reduce_sum(error**2)}
+
+    def flops(self, shapes, is_trained):
+        return shapes["x"][0]
 
     def loss(self, sums, weights):
         return sums["squares"] / weights["sequences"]

@@ -1,39 +1,11 @@
-"""Operations of a step against sums by hand."""
+"""What a device can do in large matrix products."""
+
+import functools
 
 import pytest
+import tensorflow as tf
 
-from modeling.config import BertConfig
 from modeling.training import flops
-
-
-def test_operations_of_a_small_step():
-    config = BertConfig(
-        vocab_size=100,
-        hidden_size=4,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=8,
-    )
-    # A token of a block: query, key, value and output 4 * 2 * 16 = 128, the
-    # feed-forward layers 2 * 2 * 32 = 128, attention to 5 tokens in 2 heads of
-    # size 2: scores and context 2 * 2 * (5 * 2) * 2 = 80.
-    blocks = 2 * (3 * 5) * (128 + 128 + 80)
-    # A prediction: transform 2 * 16, decoder 2 * 4 * 100.
-    words = (3 * 2) * (32 + 800)
-    # A row: pooler 2 * 16, two classes 2 * 4 * 2.
-    pairs = 3 * (32 + 16)
-    assert flops.training_flops(config, rows=3, length=5, predictions=2) == (
-        3 * (blocks + words + pairs)
-    )
-
-
-def test_bert_base():
-    config = BertConfig(vocab_size=30522, type_vocab_size=2)
-    # Its 85 million weights in blocks, six operations each and token.
-    blocks = 6 * 84_934_656 * 8 * 128
-    total = flops.training_flops(config, rows=8, length=128, predictions=20)
-    # Attention is 2.8% of that, the decoder at 20 of 128 positions 4.3%.
-    assert blocks * 1.06 < total < blocks * 1.08
 
 
 def test_ceiling_is_the_best_of_growing_products(monkeypatch):
@@ -53,6 +25,31 @@ def test_ceiling_is_the_best_of_growing_products(monkeypatch):
     assert flops.matrix_product_ceiling("float32") == pytest.approx(1e12)
     assert sizes == sorted(sizes) and len(set(sizes)) > 1
     assert 0.5 <= now[0] < 1.0
+
+
+def test_where_memory_ends_smaller_products_count(monkeypatch):
+    def seconds(left, right, repeats):
+        if left.shape[0] > 4096:
+            raise tf.errors.ResourceExhaustedError(None, None, "no room")
+        return repeats * 1e-3
+
+    monkeypatch.setattr(flops, "_seconds", seconds)
+    # 4096 x 768 by 768 x 3072 in a millisecond.
+    expected = 2 * 4096 * 768 * 3072 / 1e-3
+    assert flops.matrix_product_ceiling("float32") == pytest.approx(expected)
+
+
+def test_the_ceiling_is_measured_once_for_all_trainings(monkeypatch):
+    measured = []
+    monkeypatch.setattr(
+        flops,
+        "_known_ceiling",
+        functools.cache(lambda dtype: measured.append(dtype) or 5.0),
+    )
+    strategy = tf.distribute.get_strategy()
+    for dtype in ("float32", "float32", "bfloat16"):
+        assert flops.device_ceiling(strategy, dtype) == 5.0
+    assert measured == ["float32", "bfloat16"]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

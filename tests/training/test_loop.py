@@ -122,6 +122,7 @@ def test_everything_when_it_is_due(tmp_path):
     (step, metrics), told = run.log.calls["train"][0]
     assert set(metrics) == {"loss", "error", "learning_rate", "gradient_norm"}
     assert told["steps"] == 3 and told["sequences"] == 12
+    assert told["flops"] == 12
     assert metrics["loss"] == pytest.approx(metrics["error"] ** 2, rel=0.3)
 
 
@@ -160,6 +161,15 @@ def test_steps_without_the_host_are_the_same(tmp_path):
     assert many.state.checkpoints()[-1].endswith("-10")
     assert many.log.steps("train") == one.log.steps("train")
     assert many.log.steps("advance") == [3, 1, 1, 3, 2]
+    flops = [told["flops"] for _, told in many.log.calls["train"]]
+    assert flops == [told["flops"] for _, told in one.log.calls["train"]]
+    assert sum(flops) == 10 * 4
+
+
+def test_operations_are_those_of_all_replicas():
+    training = Training(Line(), {}, _SCHEDULE, Layout(replicas=2))
+    x = np.ones(6, np.float32)
+    assert training.step.flops(training.spread({"x": x, "y": x})) == 6
 
 
 def test_a_loss_that_is_not_finite_ends_with_the_step(tmp_path):

@@ -85,9 +85,9 @@ def report(log, step, steps, **changes):
 
 
 def test_rates_leave_out_the_first_step_and_pauses(tmp_path, clock, lines):
-    log = begin(tmp_path, clock, step_flops=3e9, ceiling=1e10)
+    log = begin(tmp_path, clock, ceiling=lambda: 1e10)
     clock.passes(9 * 0.5)
-    report(log, 20, 10)
+    report(log, 20, 10, flops=3e10)
     with log.pause("saving"):
         clock.passes(30)
     clock.passes(10)
@@ -95,7 +95,7 @@ def test_rates_leave_out_the_first_step_and_pauses(tmp_path, clock, lines):
         clock.passes(50)
     with log.pause("saving"):
         clock.passes(5)
-    report(log, 30, 10, waited=2.5)
+    report(log, 30, 10, waited=2.5, flops=4e10)
 
     first, second = [e for e in recorded(tmp_path) if e["event"] == "train"]
     assert first["steps_per_second"] == pytest.approx(2)
@@ -103,21 +103,60 @@ def test_rates_leave_out_the_first_step_and_pauses(tmp_path, clock, lines):
     assert first["tokens_per_second"] == pytest.approx(2000)
     assert first["input_waiting"] == pytest.approx(0.5 / 4.5)
     assert first["model_flops_per_second"] == pytest.approx(6e9)
-    assert first["model_flops_utilization"] == pytest.approx(0.6)
+    assert "model_flops_utilization" not in first
     assert first["paused_seconds"] == {}
     assert second["steps_per_second"] == pytest.approx(1)
     assert second["input_waiting"] == pytest.approx(0.25)
+    assert second["model_flops_per_second"] == pytest.approx(4e9)
     assert second["paused_seconds"] == {"saving": 35, "evaluation": 50}
     assert second["metrics"] == {"loss": 6.25, "learning_rate": 1e-5}
     assert lines[0] == "The first step took 60.0 s, compilation included."
     assert lines[1:] == [
         "Step 20/100, loss 6.25, learning_rate 1e-05, 16 sequences/s, "
-        "2,000 tokens/s, 11.1% waiting for input, "
-        "60.0% of the device's arithmetic, 00:40 left",
+        "2,000 tokens/s, 11.1% waiting for input, 00:40 left",
         "Step 30/100, loss 6.25, learning_rate 1e-05, 8 sequences/s, "
-        "1,000 tokens/s, 25.0% waiting for input, "
-        "30.0% of the device's arithmetic, 01:10 left",
+        "1,000 tokens/s, 25.0% waiting for input, 01:10 left",
     ]
+
+
+def test_the_ceiling_is_measured_once_it_takes_little_beside_the_run(
+    tmp_path, clock, lines
+):
+    measured = []
+
+    def measure():
+        clock.passes(1)
+        measured.append(clock.now)
+        return 1e10
+
+    log = begin(tmp_path, clock, ceiling=measure)
+    for step in (20, 30, 40, 50):
+        clock.passes(9 if step == 20 else 10)
+        report(log, step, 10, flops=6e10)
+    reports = [e for e in recorded(tmp_path) if e["event"] == "train"]
+    # 9, 19 and then 29 seconds of training; the first step took a minute.
+    assert ["model_flops_utilization" in e for e in reports] == [
+        False,
+        False,
+        True,
+        True,
+    ]
+    assert len(measured) == 1
+    # The second that it took is in no rate.
+    for event in reports[2:]:
+        assert event["steps_per_second"] == pytest.approx(1)
+        assert event["model_flops_per_second"] == pytest.approx(6e9)
+        assert event["model_flops_utilization"] == pytest.approx(0.6)
+    assert reports[3]["paused_seconds"] == {"measuring": 1}
+    assert "60.0% of the device's arithmetic, 01:00 left" in lines[-2]
+
+
+def test_steps_that_are_not_counted_have_no_share(tmp_path, clock, lines):
+    log = begin(tmp_path, clock, ceiling=lambda: pytest.fail("measured"))
+    clock.passes(1000)
+    report(log, 20, 10)
+    assert not [name for name in recorded(tmp_path)[-1] if "flops" in name]
+    assert "arithmetic" not in lines[-1]
 
 
 def test_a_report_on_the_first_step_alone_has_no_rates(tmp_path, clock, lines):

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from modeling.errors import UserError
+from modeling.training.schedules import SCHEDULES, UNUSED, Schedule
 from modeling.training.settings import check_settings, write_settings
 from modeling.training.state import TrainingState
 from modeling.training.stop import StopRequest
@@ -160,6 +161,83 @@ def test_changed_settings_are_refused_by_name(tmp_path):
     with pytest.raises(UserError, match="seed: 1 before, 2 now"):
         check_settings(str(tmp_path), {"seed": 2, "files": ["a", "b"]}, False)
     check_settings(str(tmp_path), {"seed": 2}, allow_changes=True)
+
+
+def _settings(kind, **changes):
+    return {
+        "schedule.kind": kind,
+        "schedule.learning_rate": 1e-3,
+        "schedule.num_train_steps": 100,
+        "schedule.num_warmup_steps": 10,
+        "schedule.num_decay_steps": 10,
+        "schedule.power": 2.0,
+        "num_train_epochs": 2.0,
+        **changes,
+    }
+
+
+_LONGER = {
+    "schedule.num_train_steps": 200,
+    "schedule.num_decay_steps": 20,
+    "num_train_epochs": 4.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        ("constant", _LONGER),
+        ("constant", {"schedule.power": 1.0}),
+        ("linear", {"schedule.power": 1.0, "schedule.num_decay_steps": 5}),
+        ("cosine", {"schedule.power": 1.0, "schedule.num_decay_steps": 5}),
+        ("polynomial", {"schedule.num_decay_steps": 5}),
+        ("wsd", {"schedule.power": 1.0}),
+    ],
+)
+def test_settings_that_change_nothing_may_differ(tmp_path, kind, changes):
+    write_settings(str(tmp_path), _settings(kind))
+    check_settings(str(tmp_path), _settings(kind, **changes), False)
+    # The same fields of schedules that use them, and others of this one.
+    for different in (
+        {"schedule.learning_rate": 2e-3},
+        {"schedule.num_warmup_steps": 20},
+        {"schedule.kind": "constant" if kind != "constant" else "linear"},
+    ):
+        with pytest.raises(UserError, match=next(iter(different))):
+            now = _settings(kind, **{**changes, **different})
+            check_settings(str(tmp_path), now, False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        # There may be weights of a later step than these.
+        ("constant", {"schedule.num_train_steps": 99}),
+        ("constant", {"num_train_epochs": 1.0, "schedule.num_train_steps": 50}),
+        ("linear", _LONGER),
+        ("cosine", _LONGER),
+        ("polynomial", {"schedule.power": 1.0}),
+        ("wsd", {"schedule.num_decay_steps": 20}),
+    ],
+)
+def test_settings_that_change_the_rates_are_refused(tmp_path, kind, changes):
+    write_settings(str(tmp_path), _settings(kind))
+    with pytest.raises(UserError) as error:
+        check_settings(str(tmp_path), _settings(kind, **changes), False)
+    for name in changes.keys() - {"schedule.num_decay_steps"} or changes:
+        assert name in str(error.value)
+
+
+@pytest.mark.parametrize("kind", SCHEDULES)
+def test_rates_do_not_depend_on_what_is_called_unused(kind):
+    steps = np.arange(0, 120, 7)
+    values = {"num_train_steps": 100, "num_decay_steps": 10, "power": 2.0}
+    others = {"num_train_steps": 170, "num_decay_steps": 30, "power": 3.0}
+    rates = Schedule(1e-3, num_warmup_steps=10, kind=kind, **values)(steps)
+    for name, other in others.items():
+        changed = {**values, name: other}
+        found = Schedule(1e-3, num_warmup_steps=10, kind=kind, **changed)(steps)
+        assert np.array_equal(found, rates) == (name in UNUSED[kind]), name
 
 
 def test_a_signal_asks_to_stop_once():

@@ -109,9 +109,12 @@ class DataSet:
             if _exists(path):
                 return path, file
         names = " or ".join(file.name for file in self.files[split])
+        other = ""
+        if split.startswith("test"):
+            other = ", or name another file to predict (--predict_file)"
         raise UserError(
             f"The {split} set of {self.name} is not in {data_dir or '.'}: "
-            f"expected {names}. Give the directory that holds it."
+            f"expected {names}. Give the directory that holds it{other}."
         )
 
     def label_parser(self, labels: tuple[str, ...] | None) -> LabelParser:

@@ -21,6 +21,8 @@ Kind = Literal["classification", "multi_label", "regression"]
 
 LABEL_MAP = "label_map.json"
 _MANY = 12
+# How many labels there must be to learn anything.
+_NEEDED = {"classification": 2, "multi_label": 1, "regression": 0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,11 +45,11 @@ class Labels:
             )
         if len(set(self.names)) < len(self.names):
             raise UserError(f"A label stands twice in {list(self.names)}.")
-        needed = {"classification": 2, "multi_label": 1, "regression": 0}
-        if len(self.names) < needed[self.kind]:
+        needed = _NEEDED[self.kind]
+        if len(self.names) < needed:
             raise UserError(
-                f"{self.kind} needs at least {needed[self.kind]} labels. "
-                f"Received: {list(self.names)}"
+                f"{self.kind} needs at least {needed} labels. Received: "
+                f"{list(self.names)}"
             )
 
     @property
@@ -121,8 +123,15 @@ class Labels:
             ) from None
 
 
-def collect_labels(kind: Kind, examples: Iterable[InputExample]) -> Labels:
+def collect_labels(
+    kind: Kind, examples: Iterable[InputExample], where: str = "The examples"
+) -> Labels:
     """The labels of training examples, sorted; whole numbers by their value.
+
+    Args:
+      kind: of the labels.
+      examples: all of them.
+      where: they are, for messages.
 
     Raises:
       UserError: fewer of them than the kind needs.
@@ -130,9 +139,19 @@ def collect_labels(kind: Kind, examples: Iterable[InputExample]) -> Labels:
     if kind == "regression":
         return Labels(kind)
     found: set[str] = set()
+    count = 0
     for example in examples:
+        count += 1
         label = example.label
         found.update(label if isinstance(label, tuple) else [str(label)])
+    if len(found) < _NEEDED[kind]:
+        labels = f"the label {''.join(found)!r}" if found else "a label"
+        raise UserError(
+            f"{where}: {kind} needs at least {_NEEDED[kind]} labels to learn. "
+            f"Received: {count} examples, {'all' if found else 'none'} with "
+            f"{labels}. Give a file that has examples of each, or name another "
+            "column."
+        )
     if all(re.fullmatch(r"[+-]?\d{1,18}", name) for name in found):
         return Labels(kind, tuple(sorted(found, key=lambda n: (int(n), n))))
     return Labels(kind, tuple(sorted(found)))

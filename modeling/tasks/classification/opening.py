@@ -8,13 +8,7 @@ from typing import NamedTuple
 
 from modeling.errors import UserError
 from modeling.tasks.classification.data_set import Columns, SplitFile
-from modeling.tasks.tables import (
-    Column,
-    Row,
-    guess_format,
-    place,
-    read_rows,
-)
+from modeling.tasks.tables import Column, Row, place
 from modeling.text_files import display_name
 
 _LABEL_TITLES = ("label", "labels", "gold_label")
@@ -39,20 +33,23 @@ class Table(NamedTuple):
 
 
 def open_table(
-    path: str, file: SplitFile, labels: Collection[str] = ()
+    path: str,
+    file: SplitFile,
+    rows: Iterator[Row],
+    labels: Collection[str] = (),
 ) -> Table:
     """Finds the columns of a file.
 
     Args:
       path: of the file.
       file: what is known of it.
+      rows: all that it has.
       labels: that no header has in the label's column.
 
     Raises:
       UserError: an empty file, a header where none belongs or none where one
         does, a column that is missing or stands twice.
     """
-    rows = read_rows(path, file.file_format or guess_format(path))
     first = next(rows, None)
     if first is None:
         raise UserError(
@@ -73,6 +70,20 @@ def open_table(
     return Table(columns, rows, width, first.line, None)
 
 
+def names_texts(columns: Columns, first: Row) -> bool:
+    """Whether a row has the names of the texts' columns."""
+    return columns.text_a in first.cells and (
+        columns.text_b is None or columns.text_b in first.cells
+    )
+
+
+def has_texts_only(columns: Columns, first: Row) -> bool:
+    """Whether a row has as many cells as there are texts."""
+    num_texts = 1 if columns.text_b is None else 2
+    # An empty text is an empty line, which has no cell.
+    return max(1, len(first.cells)) == num_texts
+
+
 def _has_header(
     path: str, file: SplitFile, first: Row, labels: Collection[str]
 ) -> bool:
@@ -82,12 +93,10 @@ def _has_header(
         return file.header
     columns = file.columns
     if isinstance(columns.text_a, str):
-        texts = [columns.text_a, columns.text_b]
-        if all(t in first.cells for t in texts if t is not None):
+        if names_texts(columns, first):
             return True
-        # Lines of nothing but the texts, as they are typed or piped.
-        has_texts_only = max(1, len(first.cells)) == _num_texts(columns)
-        return not (has_texts_only and "label" in file.optional)
+        # As texts are typed or piped.
+        return not (has_texts_only(columns, first) and "label" in file.optional)
     label = columns.label
     return (
         isinstance(label, int)
@@ -205,10 +214,6 @@ def _wanted(columns: Columns) -> list[Column]:
     else:
         wanted.append(columns.label)
     return [column for column in wanted if column is not None]
-
-
-def _num_texts(columns: Columns) -> int:
-    return 1 if columns.text_b is None else 2
 
 
 def _is_number(text: str) -> bool:

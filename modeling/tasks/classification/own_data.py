@@ -41,8 +41,9 @@ _PAIR_TITLES = (
     ("question", "answer"),
 )
 _TEXT_TITLES = ("text", "sentence", "text_a", "review", "content", "comment")
-_LABEL_TITLES = ("label", "labels", "gold_label", "class", "category", "score")
-_ID_TITLES = ("id", "idx", "index", "guid", "row_id")
+LABEL_TITLES = ("label", "labels", "gold_label", "class", "category", "score")
+ID_TITLES = ("id", "idx", "index", "guid", "row_id")
+TITLES = {*sum(_PAIR_TITLES, _TEXT_TITLES), *LABEL_TITLES, *ID_TITLES}
 _METRICS: Mapping[Kind, tuple[str, ...]] = {
     "classification": ("accuracy",),
     "multi_label": ("micro_f1",),
@@ -151,7 +152,10 @@ class OwnData:
                     f"{'text' if expected is str else 'list of texts'}. "
                     f"Received: {value!r:.200}"
                 )
-        return cls(**values)
+        try:
+            return cls(**values)
+        except UserError as error:
+            raise UserError(f"The task file {path}: {error}") from error
 
     def save(self, directory: str) -> None:
         """Keeps the description with a model, for prediction."""
@@ -230,13 +234,13 @@ class OwnData:
         free = [title for title in titles if title not in taken]
         label = self.label
         if label is None:
-            label = _first(free, _LABEL_TITLES) or "label"
+            label = _first(free, LABEL_TITLES) or "label"
             free = [title for title in free if title != label]
         row_id = self.row_id
         if row_id is None:
-            row_id = _first(free, _ID_TITLES) or ""
+            row_id = _first(free, ID_TITLES) or ""
             free = [title for title in free if title != row_id]
-        text_a, text_b = _guess_texts(free, self.text_a, self.text_b)
+        text_a, text_b = guess_texts(free, self.text_a, self.text_b)
         if not text_a:
             raise UserError(
                 f"{place(path, line)}: cannot tell which column is the text. "
@@ -262,8 +266,8 @@ def _column(text: str | None) -> Column | None:
     return int(text) - 1 if text.isdigit() else text
 
 
-def _guess_texts(
-    free: Sequence[str], text_a: str | None, text_b: str | None
+def guess_texts(
+    free: Sequence[str], text_a: str | None = None, text_b: str | None = None
 ) -> tuple[str | None, str]:
     """The columns of the texts, of those that are nothing else."""
     if text_a is None and text_b is None:

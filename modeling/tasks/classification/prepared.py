@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -72,10 +72,9 @@ class PreparedData:
         return self._opened[split]
 
     def stream(
-        self, source: ExampleSource, split: str
+        self, examples: Iterable[InputExample]
     ) -> Iterator[tuple[list[InputExample], RowExamples]]:
         """Chunks of any number of examples, with what they are in tokens."""
-        examples = source.read(split, self.labels)
         for chunk, encoded in stream(
             self.encoder, examples, self.num_workers, _CHUNK
         ):

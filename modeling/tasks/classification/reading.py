@@ -14,7 +14,13 @@ from modeling.tasks.classification.data_set import DataSet, SplitFile
 from modeling.tasks.classification.examples import InputExample, Label
 from modeling.tasks.classification.labels import LabelParser
 from modeling.tasks.classification.opening import Table, open_table
-from modeling.tasks.tables import Column, Row, place
+from modeling.tasks.tables import (
+    Column,
+    Row,
+    guess_format,
+    place,
+    read_rows,
+)
 from modeling.text_files import display_name
 
 
@@ -39,7 +45,22 @@ class FileExamples:
     data_dir: str = ""
 
     def __iter__(self) -> Iterator[InputExample]:
-        table = open_table(self.path, self.file, self.parser.known or ())
+        file_format = self.file.file_format or guess_format(self.path)
+        return self.examples(read_rows(self.path, file_format))
+
+    def examples(
+        self, rows: Iterator[Row], keep_labels: bool = True
+    ) -> Iterator[InputExample]:
+        """The same of rows that are being read.
+
+        Args:
+          rows: all that the file has.
+          keep_labels: else the examples have none, whatever the file has.
+        """
+        table = open_table(self.path, self.file, rows, self.parser.known or ())
+        if not keep_labels:
+            columns = dataclasses.replace(table.columns, label=None)
+            table = table._replace(columns=columns)
         return _Reader(self, table).examples()
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from modeling.errors import UserError
@@ -14,6 +14,8 @@ from modeling.tasks.classification.labels import Kind, Labels, collect_labels
 from modeling.tasks.classification.own_data import OwnData
 from modeling.tasks.classification.predictions import submission_name
 from modeling.tasks.classification.reading import read_split
+from modeling.tasks.classification.to_predict import examples_to_predict
+from modeling.text_files import display_name
 
 
 class ExampleSource(Protocol):
@@ -41,6 +43,16 @@ class ExampleSource(Protocol):
         Args:
           split: "train", "dev", "test" or another of `splits`.
           labels: those of the model; None where they are not known yet.
+        """
+
+    def read_to_predict(
+        self, path: str, labels: Labels
+    ) -> Iterable[InputExample]:
+        """The examples of another file, read anew at each iteration.
+
+        Args:
+          path: of the file, "-" for standard input.
+          labels: of the model.
         """
 
     def submission(self, split: str) -> str | None:
@@ -97,8 +109,15 @@ class TableSource:
         if self.kind == "regression":
             return Labels("regression")
         if self.data_set.labels is not None:
-            return Labels(self.kind, self.data_set.labels)
-        return collect_labels(self.kind, self.read("train", None))
+            with _naming("labels of the task file"):
+                return Labels(self.kind, self.data_set.labels)
+        path, file = self.data_set.find_file(self.data_dir, "train")
+        where, label = display_name(path), file.columns.label
+        if isinstance(label, int):
+            where += f", column {label + 1}"
+        elif label:
+            where += f", column {label!r}"
+        return collect_labels(self.kind, self.read("train", None), where)
 
     def read(self, split: str, labels: Labels | None) -> Iterable[InputExample]:
         if self.own is not None and not self.own.label and split != "test":
@@ -109,6 +128,11 @@ class TableSource:
             )
         names = labels.names if labels is not None else None
         return read_split(self.data_set, self.data_dir, split, names)
+
+    def read_to_predict(
+        self, path: str, labels: Labels
+    ) -> Iterable[InputExample]:
+        return examples_to_predict(path, labels, self.data_set, self.own)
 
     def submission(self, split: str) -> str | None:
         return submission_name(self.data_set, split)
@@ -139,7 +163,8 @@ class ProcessorSource:
         return [role]
 
     def labels(self) -> Labels:
-        return Labels("classification", tuple(self.processor.get_labels()))
+        with _naming(f"{type(self.processor).__name__}.get_labels()"):
+            return Labels("classification", tuple(self.processor.get_labels()))
 
     def read(self, split: str, labels: Labels | None) -> Iterable[InputExample]:
         read = {
@@ -149,6 +174,11 @@ class ProcessorSource:
         }
         return read[split](self.data_dir)
 
+    def read_to_predict(
+        self, path: str, labels: Labels
+    ) -> Iterable[InputExample]:
+        return examples_to_predict(path, labels, None, None)
+
     def submission(self, split: str) -> str | None:
         return None
 
@@ -156,33 +186,10 @@ class ProcessorSource:
         pass
 
 
-def prediction_source(
-    source: ExampleSource, path: str, labels: Labels
-) -> TableSource:
-    """Reads a file, or "-" for standard input, for a model of the source.
-
-    Own data are read by their columns. Others need a header with `text_a`, and
-    for pairs `text_b`; lines of nothing but the texts need none.
-
-    Args:
-      source: of the model's training.
-      path: of the file.
-      labels: of the model.
-    """
-    own = getattr(source, "own", None)
-    if own is None:
-        columns = {"text_a": "text_a", "text_b": "", "label": "label"}
-        if _has_pairs(source):
-            columns["text_b"] = "text_b"
-        own = OwnData(labels.kind, labels=labels.names, **columns)
-    path = path if path == "-" else os.path.abspath(path)
-    own = dataclasses.replace(own, test_file=path)
-    return TableSource(own.data_set(), "", own)
-
-
-def _has_pairs(source: ExampleSource) -> bool:
-    data_set = getattr(source, "data_set", None)
-    if data_set is None:
-        return False
-    (file, *_) = data_set.files["train" if "train" in data_set.files else "dev"]
-    return file.columns.text_b is not None
+@contextlib.contextmanager
+def _naming(where: str) -> Iterator[None]:
+    """Says where labels come from that cannot be learnt."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,14 @@ from modeling.network import BertClassifier, FeatureClassifier
 from modeling.network.losses import cross_entropy
 from modeling.tasks.classification.labels import Labels
 from modeling.tasks.feature_based import FeatureBased
+from modeling.tasks.flops import (
+    Shapes,
+    count_rows,
+    dense_part,
+    encoder_parts,
+    pooler_part,
+    training_flops,
+)
 from modeling.tasks.mean_over_examples import Features, MeanOverExamples, Sums
 
 _INPUTS = (
@@ -77,6 +86,31 @@ class ClassificationTask(MeanOverExamples):
             self.pooling,
             dtype=self.policy,
         )
+
+    def flops(
+        self, shapes: Shapes, is_trained: Callable[[str], bool]
+    ) -> int | None:
+        """Of the blocks and the head; not counted of feature-based training,
+        whose steps are a small network's alone.
+        """
+        if self.feature_based is not None:
+            return None
+        rows, length = count_rows(shapes)
+        parts = encoder_parts(self.config, rows, length)
+        if self.pooling == "cls":
+            pooled = rows
+            if "cls_positions" in shapes:
+                pooled = math.prod(shapes["cls_positions"])
+            parts.append(pooler_part(self.config, pooled))
+        parts.append(
+            dense_part(
+                "output_weights",
+                math.prod(shapes["example_weights"]),
+                self.config.hidden_size,
+                self.labels.num_outputs,
+            )
+        )
+        return training_flops(parts, is_trained)
 
     def sums(
         self,

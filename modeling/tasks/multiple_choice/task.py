@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -11,6 +12,14 @@ import tensorflow as tf
 from modeling.config import BertConfig
 from modeling.network import BertMultipleChoice
 from modeling.network.losses import cross_entropy
+from modeling.tasks.flops import (
+    Shapes,
+    count_rows,
+    dense_part,
+    encoder_parts,
+    pooler_part,
+    training_flops,
+)
 from modeling.tasks.mean_over_examples import Features, MeanOverExamples, Sums
 
 _INPUTS = ("input_ids", "input_mask", "segment_ids")
@@ -42,6 +51,16 @@ class ChoiceTask(MeanOverExamples):
             self.recompute,
             dtype=self.policy,
         )
+
+    def flops(self, shapes: Shapes, is_trained: Callable[[str], bool]) -> int:
+        """Of the blocks, and of a score for every choice."""
+        rows, length = count_rows(shapes)
+        parts = [
+            *encoder_parts(self.config, rows, length),
+            pooler_part(self.config, rows),
+            dense_part("output_weights", rows, self.config.hidden_size, 1),
+        ]
+        return training_flops(parts, is_trained)
 
     def sums(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -11,6 +12,13 @@ import tensorflow as tf
 from modeling.config import BertConfig
 from modeling.network import BertQuestionAnswerer
 from modeling.network.losses import cross_entropy
+from modeling.tasks.flops import (
+    Shapes,
+    count_rows,
+    dense_part,
+    encoder_parts,
+    training_flops,
+)
 from modeling.tasks.mean_over_examples import Features, MeanOverExamples, Sums
 
 _INPUTS = ("input_ids", "input_mask", "segment_ids")
@@ -50,6 +58,16 @@ class SquadTask(MeanOverExamples):
             self.recompute,
             dtype=self.policy,
         )
+
+    def flops(self, shapes: Shapes, is_trained: Callable[[str], bool]) -> int:
+        """Of the blocks, and of two scores for every position."""
+        rows, length = count_rows(shapes)
+        size = self.config.hidden_size
+        parts = [
+            *encoder_parts(self.config, rows, length),
+            dense_part("cls/squad/", rows * length, size, 2),
+        ]
+        return training_flops(parts, is_trained)
 
     def sums(
         self,

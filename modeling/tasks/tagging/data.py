@@ -24,7 +24,7 @@ from modeling.tasks.tagging.encoding import (
 from modeling.tasks.tagging.reading import SentenceFile
 from modeling.tasks.tagging.sentences import Sentence, split_text
 from modeling.tasks.tagging.tag_set import TagSet
-from modeling.text_files import STDIN, display_name
+from modeling.text_files import STDIN, display_name, is_read_once
 from modeling.tokenization import Tokenizer
 
 # Of files in --data_dir.
@@ -150,7 +150,7 @@ class TaggingData:
           UserError: for whatever is wrong with it.
         """
         sentences = self.files.open_to_predict(self.tag_set.into_characters)
-        if sentences.path != STDIN:
+        if not is_read_once(sentences.path):
             for sentence in sentences:
                 self.tag_set.encode(sentence)
 

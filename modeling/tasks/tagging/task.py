@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,6 +17,14 @@ from modeling.network import BertTagger, FeatureTagger
 from modeling.network.losses import cross_entropy
 from modeling.network.tag_chains import Allowed, Layout, Scores, viterbi
 from modeling.tasks.feature_based import ChosenLayers, check_lstm
+from modeling.tasks.flops import (
+    Shapes,
+    count_rows,
+    dense_part,
+    encoder_parts,
+    lstm_part,
+    training_flops,
+)
 from modeling.tasks.tagging.tag_set import TagSet
 
 Features = Mapping[str, tf.Tensor]
@@ -126,6 +135,26 @@ class TaggingTask:
             "tokens": tf.reduce_sum(mask),
             "words": tf.reduce_sum(features["word_weights"]),
         }
+
+    def flops(
+        self, shapes: Shapes, is_trained: Callable[[str], bool]
+    ) -> int | None:
+        """Of the blocks, the BiLSTM and the scores of tags; not counted of
+        feature-based training, whose steps are a small network's alone.
+        """
+        if self.chosen_layers is not None:
+            return None
+        size = self.config.hidden_size
+        words = math.prod(shapes["word_positions"])
+        parts = encoder_parts(self.config, *count_rows(shapes))
+        if self.head.lstm_layers:
+            lstm_size = self.head.lstm_size or size
+            layers = self.head.lstm_layers
+            parts.append(lstm_part(words, size, lstm_size, layers))
+            size = lstm_size
+        tags = len(self.tag_set.names)
+        parts.append(dense_part("output_weights", words, size, tags))
+        return training_flops(parts, is_trained)
 
     def sums(
         self,

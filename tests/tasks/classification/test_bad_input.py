@@ -6,11 +6,13 @@ import pytest
 
 from modeling.errors import UserError
 from modeling.tasks.classification import (
+    DataProcessor,
     Labels,
     OwnData,
     find_data_set,
     read_split,
 )
+from modeling.tasks.classification.sources import ProcessorSource, TableSource
 
 MRPC_TITLE = "Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\n"
 
@@ -238,3 +240,49 @@ def test_a_file_that_is_not_the_gzip_of_its_name(write, tmp_path):
 def test_labels_that_cannot_be_learnt(arguments, message):
     with pytest.raises(UserError, match=message):
         Labels(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("own", "content", "message"),
+    [
+        (
+            OwnData(text_a="text", label="label"),
+            "text\tlabel\na\tgood\nb\tgood\n",
+            "train.tsv, column 'label': classification needs at least 2 labels "
+            "to learn. Received: 2 examples, all with the label 'good'. Give a",
+        ),
+        (
+            OwnData(text_a="1", label="2"),
+            "a\tgood\n",
+            "train.tsv, column 2: classification needs at least 2",
+        ),
+        (
+            OwnData("multi_label", text_a="text", label="label"),
+            "text\tlabel\na\t\n",
+            "needs at least 1 labels to learn. Received: 1 examples, none with "
+            "a label.",
+        ),
+        (
+            OwnData(text_a="text", label="label", labels=("good",)),
+            "text\tlabel\na\tgood\n",
+            "labels of the task file: classification needs at least 2 labels. "
+            "Received: ['good']",
+        ),
+    ],
+)
+def test_too_few_labels_are_told_with_their_place(
+    write, tmp_path, own, content, message
+):
+    write("train.tsv", content)
+    with pytest.raises(UserError) as error:
+        TableSource.of_own_data(own, str(tmp_path)).labels()
+    assert message in str(error.value)
+
+
+def test_too_few_labels_of_a_processor():
+    class Single(DataProcessor):
+        def get_labels(self):
+            return ["only"]
+
+    with pytest.raises(UserError, match=r"Single.get_labels\(\): .*'only'"):
+        ProcessorSource("mine", Single(), "").labels()
