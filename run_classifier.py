@@ -32,6 +32,7 @@ from absl import flags
 
 import common_flags
 import fine_tuning_flags
+import task_flags
 from modeling.errors import UserError
 
 if TYPE_CHECKING:
@@ -134,10 +135,10 @@ fine_tuning_flags.define_fine_tuning_flags(
     predict_batch_size=8,
     typed_line="a text, a tab between those of a pair",
 )
-fine_tuning_flags.define_feature_based_flags()
+task_flags.define_feature_based_flags()
 flags.mark_flags_as_required(["task_name", "output_dir"])
 
-_NETWORK_FLAGS = ("pooling", *fine_tuning_flags.FEATURE_BASED_FLAGS)
+_NETWORK_FLAGS = ("pooling", *task_flags.FEATURE_BASED_FLAGS)
 _READING_FLAGS = ("max_seq_length", "doc_stride", "strip_accents")
 
 
@@ -171,7 +172,7 @@ def _options(strategy: tf.distribute.Strategy) -> ClassificationOptions:
         pooling=_POOLING.value,
         class_weights=tuple(_CLASS_WEIGHTS.value),
         balanced_sampling=_BALANCED_SAMPLING.value,
-        feature_based=fine_tuning_flags.feature_based(),
+        feature_based=task_flags.feature_based(),
         predict_file=_PREDICT_FILE.value,
         **fine_tuning_flags.job_options(strategy),
     )

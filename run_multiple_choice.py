@@ -24,6 +24,7 @@ from absl import flags
 
 import common_flags
 import fine_tuning_flags
+import task_flags
 
 _NUM_CHOICES = flags.DEFINE_integer(
     "num_choices",
@@ -32,7 +33,7 @@ _NUM_CHOICES = flags.DEFINE_integer(
     "same in all.",
     lower_bound=2,
 )
-fine_tuning_flags.define_data_flags(
+task_flags.define_data_flags(
     data="train, dev and test files: .csv as SWAG's, .jsonl, .json, or "
     "directories of RACE's files",
     predicted='"-" for standard input, with an object a line',
@@ -56,7 +57,7 @@ _READING_FLAGS = ("max_seq_length", "strip_accents")
 def main(argv: list[str]) -> None:
     del argv
     fine_tuning_flags.begin((), _READING_FLAGS)
-    files = fine_tuning_flags.split_files(_ENDINGS)
+    files = task_flags.split_files(_ENDINGS)
     from modeling.finetuning.multiple_choice import ChoiceJob, ChoiceOptions
 
     strategy = common_flags.make_strategy()

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags, logging
 
 import common_flags
+import training_flags
 from modeling.errors import UserError
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ _SHUFFLE_BUFFER = flags.DEFINE_integer(
     "Records from which the next is drawn.",
     lower_bound=1,
 )
-common_flags.define_training_flags(
+training_flags.define_training_flags(
     learning_rate=5e-5, train_batch_size=32, eval_batch_size=8
 )
 common_flags.define_masking_flags()
@@ -294,7 +295,7 @@ def _settings(
 
 
 def _training_options(session: TrainingSession) -> TrainingOptions:
-    return common_flags.training_options(
+    return training_flags.training_options(
         session.strategy, _NUM_TRAIN_STEPS.value, _NUM_WARMUP_STEPS.value
     )
 

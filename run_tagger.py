@@ -25,6 +25,7 @@ from absl import flags
 
 import common_flags
 import fine_tuning_flags
+import task_flags
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -84,7 +85,7 @@ _DOC_STRIDE = flags.DEFINE_integer(
     "sentence or document is too long for one. Default: half a window.",
     lower_bound=1,
 )
-fine_tuning_flags.define_data_flags(
+task_flags.define_data_flags(
     "train, dev and test files",
     'as train.txt, with or without tags; "-" for standard input',
 )
@@ -96,12 +97,12 @@ fine_tuning_flags.define_fine_tuning_flags(
     predict_batch_size=8,
     typed_line="a sentence",
 )
-fine_tuning_flags.define_feature_based_flags(
+task_flags.define_feature_based_flags(
     "Layers of a BiLSTM over the words; 0: none, but one for bilstm_crf."
 )
 flags.mark_flag_as_required("output_dir")
 
-_NETWORK_FLAGS = ("head", *fine_tuning_flags.FEATURE_BASED_FLAGS)
+_NETWORK_FLAGS = ("head", *task_flags.FEATURE_BASED_FLAGS)
 _READING_FLAGS = (
     "max_seq_length",
     "doc_stride",
@@ -124,7 +125,7 @@ def _job(strategy: tf.distribute.Strategy) -> TaggingJob:
     from modeling.tasks.tagging.data import ENDINGS, TaggingFiles
 
     files = TaggingFiles(
-        fine_tuning_flags.split_files(ENDINGS),
+        task_flags.split_files(ENDINGS),
         _WORD_COLUMN.value,
         _TAG_COLUMN.value,
         _PREDICT_FORMAT.value,
@@ -146,7 +147,7 @@ def _options(strategy: tf.distribute.Strategy) -> TaggerOptions:
             values.max_seq_length, _DOC_STRIDE.value, _DOCUMENT_CONTEXT.value
         ),
         head=TaggingHead.of(_HEAD.value, values.lstm_layers, values.lstm_size),
-        chosen_layers=fine_tuning_flags.chosen_layers(),
+        chosen_layers=task_flags.chosen_layers(),
         scheme=_SCHEME.value,
         file_scheme=_FILE_SCHEME.value,
         tag_file=_LABELS.value,

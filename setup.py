@@ -17,6 +17,7 @@ SCRIPTS = [
     "run_tagger",
     "serve",
 ]
+_FLAGS = ["common_flags", "fine_tuning_flags", "task_flags", "training_flags"]
 # Ours builds on how uvicorn answers what is no HTTP since this release.
 _SERVE = ["prometheus-client", "starlette", "uvicorn>=0.40"]
 
@@ -32,7 +33,7 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["modeling", "modeling.*"]),
     package_data={"modeling.serving": ["page/*"]},
-    py_modules=["common_flags", "fine_tuning_flags", *SCRIPTS],
+    py_modules=[*_FLAGS, *SCRIPTS],
     entry_points={
         "console_scripts": [
             f"bert-{name.replace('_', '-')} = {name}:run" for name in SCRIPTS

@@ -58,7 +58,13 @@ _ALLOWED = {
     },
     "serving": _LEAVES | {"tokenization"},
 }
-_SCRIPT_MAY = {"modeling", "common_flags", "fine_tuning_flags"}
+_SCRIPT_MAY = {
+    "modeling",
+    "common_flags",
+    "fine_tuning_flags",
+    "task_flags",
+    "training_flags",
+}
 SOURCES = sorted((ROOT / "modeling").rglob("*.py"))
 SCRIPTS = sorted(p for p in ROOT.glob("*.py") if p.name != "setup.py")
 

@@ -11,7 +11,13 @@ from absl import flags
 import modeling.finetuning
 from tests.scripts import load_script
 
-_MODULES = ("run_classifier", "fine_tuning_flags", "common_flags")
+_MODULES = (
+    "run_classifier",
+    "task_flags",
+    "fine_tuning_flags",
+    "training_flags",
+    "common_flags",
+)
 
 # A value of each flag that is not its default, and what must go with it.
 CHANGES = {
