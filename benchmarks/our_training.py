@@ -38,9 +38,16 @@ def surroundings(
 
 
 def training_options(trial: Trial, steps: int, warmup: int) -> TrainingOptions:
-    """The peer's optimizer, and no checkpoint but the last."""
+    """The peer's optimizer and decay, and no checkpoint but the last."""
     return TrainingOptions(
-        Schedule(trial.learning_rate, steps, warmup),
+        Schedule(
+            trial.learning_rate,
+            steps,
+            warmup,
+            # From the warm-up's end, not from the beginning as the original.
+            kind="wsd",
+            num_decay_steps=steps - warmup,
+        ),
         OptimizerOptions(bias_correction=True),
         StepOptions(trial.seed),
         LoopOptions(steps, save_checkpoints_steps=steps),

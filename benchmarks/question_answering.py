@@ -142,7 +142,9 @@ def _run_transformers(train: str, dev: str, trial: Trial) -> _Result:
     model = AutoModelForQuestionAnswering.from_pretrained(_MODEL_DIR.value)
     windows = _Windows(tokenizer, list(read_paragraphs(train)))
     collate = DataCollatorWithPadding(tokenizer)
-    seconds = peer.train(model, windows.with_answers(), collate, trial)
+    seconds = peer.train(
+        model, windows.with_answers(), collate, trial, windows.num_questions
+    )
     paragraphs = list(read_paragraphs(dev))
     predictions = _Windows(tokenizer, paragraphs).answers(model.eval(), collate)
     found = squad_metrics(right_answers(paragraphs), predictions)
@@ -183,6 +185,10 @@ class _Windows:
             dict(zip(encoded, values, strict=True))
             for values in zip(*encoded.values(), strict=True)
         ]
+
+    @property
+    def num_questions(self) -> int:
+        return len(self._questions)
 
     def with_answers(self) -> list[dict[str, Any]]:
         """Rows with the places of their answers' first and last token."""

@@ -21,17 +21,22 @@ def prepare(seed: int) -> None:
 
 
 def train(
-    model: Any, features: Sequence[Any], collate: Any, trial: Trial
+    model: Any,
+    features: Sequence[Any],
+    collate: Any,
+    trial: Trial,
+    num_examples: int,
 ) -> float:
     """Trains with AdamW, in batches of similar length; returns the seconds.
 
+    Steps are counted from examples, of which one may have several features.
     Clipping, decay and its exceptions, warm-up and epsilon are ours.
     """
     import torch
     from transformers import get_linear_schedule_with_warmup
     from transformers.trainer_pt_utils import LengthGroupedSampler
 
-    steps = int(len(features) / trial.batch_size * trial.num_train_epochs)
+    steps = int(num_examples / trial.batch_size * trial.num_train_epochs)
     optimizer = torch.optim.AdamW(
         _decayed(model), lr=trial.learning_rate, eps=1e-6
     )

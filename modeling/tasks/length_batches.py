@@ -12,6 +12,8 @@ import numpy as np
 
 from modeling.errors import UserError
 
+_FEWEST_WINDOWS = 4
+
 
 @dataclasses.dataclass(frozen=True)
 class BatchOptions:
@@ -22,8 +24,10 @@ class BatchOptions:
       max_tokens: positions of a batch, padding included; None for no limit. An
         example that is longer makes a batch of its own. Examples of fewer rows
         than others in their batch are filled up with rows.
-      window: batches' worth of examples that are sorted by length together.
-        With 1, examples stay as they were shuffled.
+      window: batches' worth of examples that are sorted by length together, or
+        fewer, so that there are four windows: of few examples, those of one
+        text have one length, and would always come together. With 1, examples
+        stay as they were shuffled.
       buckets: lengths that batches are padded to, ascending, for compilers that
         want few shapes; the last one must be the longest row's. None pads to
         the longest row of the batch.
@@ -125,9 +129,11 @@ def prediction_batches(
 def window_size(lengths: np.ndarray, options: BatchOptions) -> int:
     """Examples of a window, a whole number of batches where they are equal."""
     if options.batch_size is not None:
-        return options.window * options.batch_size
+        batches = len(lengths) // (_FEWEST_WINDOWS * options.batch_size)
+        return min(options.window, max(1, batches)) * options.batch_size
     mean = max(1.0, float(np.mean(lengths))) if len(lengths) else 1.0
-    return max(1, round(options.window * options.max_tokens / mean))
+    most = options.window * options.max_tokens / mean
+    return max(1, round(min(most, len(lengths) / _FEWEST_WINDOWS)))
 
 
 def _longest_first(

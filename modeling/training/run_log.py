@@ -17,7 +17,7 @@ from modeling.training.run_record import RunRecord
 from modeling.training.scalars import Scalars
 
 # Seconds of training beside which a measurement of half a second is short.
-_WORTH_MEASURING = 20.0
+_WORTH_MEASURING = 5.0
 
 
 class RunLog:

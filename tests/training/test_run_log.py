@@ -131,10 +131,10 @@ def test_the_ceiling_is_measured_once_it_takes_little_beside_the_run(
 
     log = begin(tmp_path, clock, ceiling=measure)
     for step in (20, 30, 40, 50):
-        clock.passes(9 if step == 20 else 10)
+        clock.passes(2 if step == 20 else 2.5)
         report(log, step, 10, flops=6e10)
     reports = [e for e in recorded(tmp_path) if e["event"] == "train"]
-    # 9, 19 and then 29 seconds of training; the first step took a minute.
+    # 2, 4.5 and then 7 seconds of training; the first step took a minute.
     assert ["model_flops_utilization" in e for e in reports] == [
         False,
         False,
