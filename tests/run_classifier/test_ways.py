@@ -137,7 +137,7 @@ def test_labels_that_are_rare_are_sampled_as_often(run, data_dir, tmp_path):
         "data_dir": str(skewed),
         "do_train": True,
         "do_eval": True,
-        "num_train_epochs": 3.0,
+        "num_train_epochs": 8.0,
         "learning_rate": 2e-3,
     }
     recalls = []

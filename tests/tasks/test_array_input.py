@@ -99,7 +99,7 @@ def test_parts_are_multiples_of_the_micro_batches():
 @pytest.mark.parametrize(
     "options",
     [
-        BatchOptions(8, buckets=(8, 17)),
+        BatchOptions(4, buckets=(8, 17)),
         BatchOptions(None, max_tokens=68, buckets=(8, 17)),
     ],
 )

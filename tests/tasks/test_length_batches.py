@@ -65,9 +65,9 @@ def test_seed_and_epoch_determine_the_batches():
 
 
 def test_lengths_are_alike_within_batches_but_mixed_over_the_epoch():
-    shuffled = training_batches(LENGTHS, BatchOptions(32, window=1), 1, 0)
-    grouped = training_batches(LENGTHS, BatchOptions(32), 1, 0)
-    assert padded_tokens(shuffled) > 1.8 * LENGTHS.sum()
+    shuffled = training_batches(LENGTHS, BatchOptions(8, window=1), 1, 0)
+    grouped = training_batches(LENGTHS, BatchOptions(8), 1, 0)
+    assert padded_tokens(shuffled) > 1.7 * LENGTHS.sum()
     assert padded_tokens(grouped) < 1.1 * LENGTHS.sum()
     lengths = [batch.length for batch in grouped]
     assert abs(np.corrcoef(lengths, np.arange(len(lengths)))[0, 1]) < 0.5
@@ -81,6 +81,19 @@ def test_lengths_are_alike_within_batches_but_mixed_over_the_epoch():
         for e in (0, 1)
     )
     assert not one & two
+
+
+@pytest.mark.parametrize(
+    "options", [BatchOptions(10), BatchOptions(None, max_tokens=400)]
+)
+def test_few_examples_of_one_text_do_not_always_come_together(options):
+    # Five of each, as questions on a paragraph, which have about one length.
+    lengths = np.repeat(np.arange(20, 60), 5)
+    batches = training_batches(lengths, options, seed=1, epoch=0)
+    texts = [len({*lengths[batch.indices]}) for batch in batches]
+    # All sorted together, ten examples were of two texts.
+    assert np.mean(texts) > 5
+    assert padded_tokens(batches) < 1.2 * lengths.sum()
 
 
 def test_examples_of_several_rows_fill_the_budget_by_their_rows():

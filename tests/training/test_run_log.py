@@ -115,7 +115,8 @@ def test_rates_leave_out_the_first_step_and_pauses(tmp_path, clock, lines):
         "Step 20/100, loss 6.25, learning_rate 1e-05, 16 sequences/s, "
         "2,000 tokens/s, 11.1% waiting for input, 00:40 left",
         "Step 30/100, loss 6.25, learning_rate 1e-05, 8 sequences/s, "
-        "1,000 tokens/s, 25.0% waiting for input, 01:10 left",
+        "1,000 tokens/s, 25.0% waiting for input, "
+        "40.0% of the device's arithmetic, 01:10 left",
     ]
 
 
@@ -132,7 +133,7 @@ def test_the_ceiling_is_measured_once_it_takes_little_beside_the_run(
     log = begin(tmp_path, clock, ceiling=measure)
     for step in (20, 30, 40, 50):
         clock.passes(2 if step == 20 else 2.5)
-        report(log, step, 10, flops=6e10)
+        report(log, step, 10, flops=1.5e10)
     reports = [e for e in recorded(tmp_path) if e["event"] == "train"]
     # 2, 4.5 and then 7 seconds of training; the first step took a minute.
     assert ["model_flops_utilization" in e for e in reports] == [
@@ -144,11 +145,11 @@ def test_the_ceiling_is_measured_once_it_takes_little_beside_the_run(
     assert len(measured) == 1
     # The second that it took is in no rate.
     for event in reports[2:]:
-        assert event["steps_per_second"] == pytest.approx(1)
+        assert event["steps_per_second"] == pytest.approx(4)
         assert event["model_flops_per_second"] == pytest.approx(6e9)
         assert event["model_flops_utilization"] == pytest.approx(0.6)
     assert reports[3]["paused_seconds"] == {"measuring": 1}
-    assert "60.0% of the device's arithmetic, 01:00 left" in lines[-2]
+    assert "60.0% of the device's arithmetic, 00:15 left" in lines[-2]
 
 
 def test_steps_that_are_not_counted_have_no_share(tmp_path, clock, lines):
