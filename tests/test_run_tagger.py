@@ -26,7 +26,7 @@ from tests.scripts import (
 
 _FIRST, _LAST = ("ann", "bob", "eve", "kim"), ("smith", "jones", "lee")
 _PLACES = ("paris", "rome", "oslo")
-_OTHER = ("the", "a", "cat", "saw", "it", "was", "very", "and", "of", "house")
+_OTHER = ("the", "a", "cat", "saw", "it", "was", "and", "house", ",", ".")
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _CHINESE = "小猫看见了房子和河", "赵钱孙", "北上广", "京海"
 
