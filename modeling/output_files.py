@@ -1,10 +1,12 @@
-"""Writing files that are whole whenever they are there."""
+"""Writing files and directories that are whole whenever they are there."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import shutil
+import uuid
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
@@ -122,6 +124,32 @@ def whole_file(path: str) -> Iterator[IO[str]]:
         with contextlib.suppress(FileNotFoundError):
             os.remove(temporary)
         raise
+
+
+@contextlib.contextmanager
+def whole_directory(path: str) -> Iterator[str]:
+    """A directory to write to, which takes its name when it is whole.
+
+    Its parents are made. Where another process was faster with the same, that
+    one's stays.
+
+    Raises:
+      UserError: something cannot be written.
+    """
+    parent = os.path.dirname(path)
+    temporary = os.path.join(parent, f"partial.{uuid.uuid4().hex}")
+    try:
+        with telling(parent):
+            os.makedirs(parent, exist_ok=True)
+            os.mkdir(temporary)
+            yield temporary
+            try:
+                os.rename(temporary, path)
+            except OSError:
+                if not os.path.isdir(path):
+                    raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextlib.contextmanager

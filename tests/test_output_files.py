@@ -1,6 +1,7 @@
 """Files that are whole whenever they are there."""
 
 import errno
+import pathlib
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from modeling.output_files import (
     check_can_write,
     remove_file,
     telling,
+    whole_directory,
     whole_file,
     write_json,
     write_results,
@@ -45,6 +47,23 @@ def test_a_file_takes_the_place_of_another_only_when_it_is_whole(tmp_path):
         write_json(str(path), {"a": object()})
     assert path.read_text() == "first\n"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_directory_takes_its_name_only_when_it_is_whole(tmp_path):
+    path = tmp_path / "cache" / "name"
+    # The second comes too late.
+    for text in ("first", "second"):
+        with whole_directory(str(path)) as directory:
+            pathlib.Path(directory, "file").write_text(text)
+            assert path.exists() == (text == "second")
+        assert (path / "file").read_text() == "first"
+    told = f"Cannot write {path.parent}: No space left"
+    with (
+        pytest.raises(UserError, match=told),
+        whole_directory(str(tmp_path / "cache" / "other")),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_files_that_cannot_be_written_are_told(tmp_path):

@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import os
-import shutil
-import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -16,8 +15,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from modeling.errors import UserError
-from modeling.output_files import write_json
+from modeling.output_files import whole_directory, write_json
 from modeling.progress import Progress
 from modeling.tasks.array_input import ArrayInput, Arrays, Examples
 from modeling.tasks.length_batches import BatchOptions
@@ -83,7 +81,8 @@ def keep_encoder_outputs(
         logging.info("The encoder's outputs are computed already: %s", path)
     else:
         with session.phases.phase("encoding"):
-            _compute(session, examples, options, cache_dir, directory)
+            with whole_directory(directory) as temporary:
+                _write(session, examples, options, temporary)
     with open(path, encoding="utf-8") as file:
         shape = tuple(json.load(file)["shape"])
     values = np.memmap(
@@ -181,28 +180,6 @@ def _digest(session: TrainingSession, examples: DigestibleExamples) -> str:
     return digest.hexdigest()
 
 
-def _compute(
-    session: TrainingSession,
-    examples: Examples,
-    options: BatchOptions,
-    cache_dir: str,
-    directory: str,
-) -> None:
-    """Writes the outputs to a temporary directory, and renames that."""
-    temporary = os.path.join(cache_dir, f"partial.{uuid.uuid4().hex}")
-    try:
-        os.makedirs(temporary)
-        _write(session, examples, options, temporary)
-        os.rename(temporary, directory)
-    except OSError as error:
-        if not os.path.exists(os.path.join(directory, _DESCRIPTION)):
-            raise UserError(
-                f"Cannot write the cache {cache_dir}: {error.strerror}"
-            ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
 def _write(
     session: TrainingSession,
     examples: Examples,
@@ -227,12 +204,28 @@ def _write(
                     hidden = hidden[None]
                 if kept is None:
                     shape = (int(starts[-1]), *hidden.shape[1:])
-                    path = os.path.join(directory, _VALUES)
-                    kept = np.memmap(path, _TYPE, mode="w+", shape=shape)
+                    kept = _new_array(os.path.join(directory, _VALUES), shape)
                 kept[starts[index] : starts[index + 1]] = hidden
             progress.advance(len(indices))
     kept.flush()
     write_json(os.path.join(directory, _DESCRIPTION), {"shape": kept.shape})
+
+
+def _new_array(path: str, shape: tuple[int, ...]) -> np.memmap:
+    """An array in a file, whose place on the disk is taken at once.
+
+    A file with holes would kill the process by a signal once the disk is full.
+
+    Raises:
+      OSError: there is no space for it.
+    """
+    with open(path, "wb") as file:
+        size = math.prod(shape) * _TYPE().itemsize
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:
+            file.truncate(size)
+    return np.memmap(path, _TYPE, mode="r+", shape=shape)
 
 
 def _without_padding(hidden: np.ndarray, rows: int, length: int) -> np.ndarray:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -18,7 +16,7 @@ import numpy as np
 from absl import logging
 
 from modeling.errors import UserError
-from modeling.output_files import sync, write_json
+from modeling.output_files import sync, whole_directory, write_json
 from modeling.progress import Progress
 from modeling.tasks.flat_arrays import ArraysT, are_starts
 
@@ -56,29 +54,19 @@ def cached(
       The arrays, mapped from the files.
 
     Raises:
-      UserError: nothing was made, or a directory cannot be written.
+      UserError: nothing was made, or the disk takes no files.
     """
     digest = _digest(entry)
     directory = os.path.join(entry.directory, f"examples.{digest[:32]}")
     if os.path.exists(os.path.join(directory, _DESCRIPTION)):
         logging.info("The examples are tokenized already: %s", directory)
         return _open(kind, directory)
-    try:
-        temporary = os.path.join(entry.directory, f"partial.{uuid.uuid4().hex}")
-        os.makedirs(temporary)
-    except OSError as error:
-        raise UserError(
-            f"Cannot write the cache {entry.directory}: {error.strerror}"
-        ) from error
-    try:
+    with whole_directory(directory) as temporary:
         types = _write(kind, temporary, make())
         write_json(
             os.path.join(temporary, _DESCRIPTION),
             {"shaping": entry.shaping, "arrays": types},
         )
-        _move(temporary, directory)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return _open(kind, directory)
 
 
@@ -121,15 +109,6 @@ def _write(
     if not types:
         raise UserError("There are no examples to tokenize.")
     return types
-
-
-def _move(temporary: str, directory: str) -> None:
-    """Puts a whole directory in its place, unless another run was faster."""
-    try:
-        os.rename(temporary, directory)
-    except OSError:
-        if not os.path.exists(os.path.join(directory, _DESCRIPTION)):
-            raise
 
 
 def _open(kind: type[ArraysT], directory: str) -> ArraysT:

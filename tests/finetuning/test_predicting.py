@@ -1,6 +1,8 @@
 """Outputs in the order of the examples, and encoders' outputs that are kept."""
 
+import errno
 import io
+import os
 import sys
 import types
 
@@ -159,10 +161,26 @@ def test_kept_outputs_are_those_of_the_encoder(lstm_layers, rows, tmp_path):
 def test_a_cache_that_cannot_be_written_is_told(tmp_path):
     task = ClassificationTask(CONFIG, LABELS, feature_based=FeatureBased((-1,)))
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="Cannot write the cache"):
+    with pytest.raises(UserError, match="Cannot write"):
         keep_encoder_outputs(
             session(task), examples([1]), OPTIONS, str(tmp_path / "file")
         )
+
+
+def test_a_cache_without_space_is_told_before_it_is_filled(
+    tmp_path, monkeypatch
+):
+    def full(descriptor, start, size):
+        assert size > 0
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    task = ClassificationTask(CONFIG, LABELS, feature_based=FeatureBased((-1,)))
+    with pytest.raises(UserError, match=f"{tmp_path}: No space left"):
+        keep_encoder_outputs(
+            session(task), examples([1]), OPTIONS, str(tmp_path)
+        )
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_wrong_with_a_line_is_its_answer(capsys):

@@ -13,7 +13,6 @@ import hashlib
 import itertools
 import json
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -21,7 +20,7 @@ import numpy as np
 from absl import logging
 
 from modeling.errors import UserError
-from modeling.output_files import write_json
+from modeling.output_files import whole_directory, write_json
 from modeling.progress import Progress
 from modeling.records import vocabulary_digest
 from modeling.tasks.squad import encode
@@ -130,28 +129,14 @@ def _write(
     encoded: Iterable[Encoded],
 ) -> None:
     """Writes a directory of features, whole or not at all."""
-    # Another process may be at the same work.
-    partial = f"{directory}.{os.getpid()}.partial"
-    try:
-        os.makedirs(partial, exist_ok=True)
-        counts = _write_arrays(partial, encoded)
+    with whole_directory(directory) as temporary:
+        counts = _write_arrays(temporary, encoded)
         if not counts["windows"]:
             raise UserError(f"{path}: {_why_nothing(counts)}")
         write_json(
-            os.path.join(partial, _DESCRIPTION),
+            os.path.join(temporary, _DESCRIPTION),
             {"settings": settings, "counts": counts},
         )
-        with contextlib.suppress(FileExistsError):
-            os.rename(partial, directory)
-    except OSError as error:
-        # Directories that are there and not empty are named so by some systems.
-        if not os.path.exists(os.path.join(directory, _DESCRIPTION)):
-            raise UserError(
-                f"Cannot write {directory}: {error.strerror or error}. Is there"
-                " space, and may you write there?"
-            ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _write_arrays(directory: str, encoded: Iterable[Encoded]) -> dict[str, int]:

@@ -134,5 +134,5 @@ def test_two_runs_at_once_end_with_one_directory(encode, monkeypatch, tmp_path):
 
 def test_directory_that_cannot_be_written(encode, tmp_path):
     (tmp_path / "cache").write_text("a file")
-    with pytest.raises(UserError, match="Cannot write the cache"):
+    with pytest.raises(UserError, match="Cannot write"):
         encode()
