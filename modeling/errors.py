@@ -1,5 +1,7 @@
 """The one exception that means: what the user gave us is wrong."""
 
+import re
+
 
 class UserError(ValueError):
     """A mistake in flags, files or configuration, told to the user.
@@ -8,3 +10,13 @@ class UserError(ValueError):
     and what to do. Scripts print it without a traceback and exit with status 1;
     every other exception is a defect of ours and keeps its traceback.
     """
+
+
+def without_operations(message: str) -> str:
+    """What a TensorFlow error says, less the operations that it went through.
+
+    "{{function_node f}} a/b; No space left on device [Op:SaveV2]" becomes
+    "a/b; No space left on device".
+    """
+    message = re.sub(r"\{\{.*?\}\}", "", message)
+    return re.sub(r"\s*\[Op:.*", "", message, flags=re.DOTALL).strip()

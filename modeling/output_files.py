@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
-from modeling.errors import UserError
+from modeling.errors import UserError, without_operations
 
 
 def check_can_write(directory: str, flag: str) -> None:
@@ -98,7 +98,7 @@ def remove_file(path: str) -> None:
         if tf.io.gfile.exists(path):
             tf.io.gfile.remove(path)
     except tf.errors.OpError as error:
-        raise OSError(str(error)) from error
+        raise OSError(without_operations(error.message)) from error
 
 
 @contextlib.contextmanager
@@ -162,7 +162,7 @@ def _whole_remote_file(path: str) -> Iterator[IO[str]]:
             yield file
         tf.io.gfile.rename(temporary, path, overwrite=True)
     except tf.errors.OpError as error:
-        raise OSError(str(error)) from error
+        raise OSError(without_operations(error.message)) from error
 
 
 def sync(file: IO[Any]) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from modeling.checkpoints.reader import CheckpointReader, as_float32
-from modeling.errors import UserError
+from modeling.errors import UserError, without_operations
 
 # TensorFlow reports a cut file as IndexError, a damaged one as OpError.
 _READ_ERRORS = (tf.errors.OpError, IndexError, RuntimeError, ValueError)
@@ -149,7 +149,7 @@ def _check_shards(prefix: str) -> None:
 
 def _damaged(file: str, error: Exception, name: str = "") -> UserError:
     what = f"{name} cannot be read" if name else "it cannot be read"
-    reason = str(error).strip().partition("\n")[0]
+    reason = without_operations(str(error)).partition("\n")[0]
     return UserError(
         f"{file} is cut short or damaged: {what} ({reason}). Copy or download "
         "the checkpoint again."
@@ -161,7 +161,7 @@ def _errors_of_writing(prefix: str) -> Iterator[None]:
     try:
         yield
     except (tf.errors.OpError, OSError) as error:
-        reason = str(error).strip().partition("\n")[0]
+        reason = without_operations(str(error)).partition("\n")[0]
         raise UserError(
             f"Cannot write the checkpoint {prefix}: {reason}"
         ) from error

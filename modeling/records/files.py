@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
-from modeling.errors import UserError
+from modeling.errors import UserError, without_operations
 from modeling.text_files import match_files
 
 # Names that begin so are never matched by a pattern such as "examples*", which
@@ -94,7 +94,7 @@ def opened(path: str) -> Iterator[BinaryIO]:
         with tf.io.gfile.GFile(path, "rb") as file:
             yield file
     except tf.errors.OpError as error:
-        raise OSError(error.message) from error
+        raise OSError(without_operations(error.message)) from error
 
 
 def _is_record(path: str) -> bool:

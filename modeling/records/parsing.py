@@ -9,7 +9,7 @@ import re
 import numpy as np
 import tensorflow as tf
 
-from modeling.errors import UserError
+from modeling.errors import UserError, without_operations
 from modeling.records.schema import parse_spec
 from modeling.records.sources import RecordSource, range_error
 
@@ -140,7 +140,7 @@ def _value_error(message: str) -> UserError | None:
 def _damage_error(
     error: tf.errors.DataLossError, source: RecordSource | None
 ) -> UserError:
-    path, reason = None, _reason(error)
+    path, reason = None, without_operations(error.message)
     if source is not None:
         path, reason = _find_damage(source) or (None, reason)
     return UserError(
@@ -158,11 +158,5 @@ def _find_damage(source: RecordSource) -> tuple[str, str] | None:
             ):
                 pass
         except tf.errors.OpError as error:
-            return path, _reason(error)
+            return path, without_operations(error.message)
     return None
-
-
-def _reason(error: tf.errors.OpError) -> str:
-    """The message without the names of operations around it."""
-    message = re.sub(r"\{\{.*?\}\}", "", error.message)
-    return re.sub(r"\s*\[Op:.*", "", message, flags=re.DOTALL).strip()
