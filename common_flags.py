@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from absl import app, flags, logging
 
 from modeling.errors import UserError
+from modeling.output_files import is_refusal
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -264,8 +265,8 @@ def numbers(flag: str) -> tuple[float, ...]:
 def run(main: Callable[[list[str]], None]) -> None:
     """Runs a script: its flags, its errors, its exit status.
 
-    A `UserError` is printed without a traceback and ends with status 1, as
-    absl does for a wrong flag.
+    A `UserError`, or a disk that refuses, is printed without a traceback and
+    ends with status 1, as absl does for a wrong flag.
     """
     # TensorFlow's native code tells of processor features and missing GPUs.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -286,6 +287,13 @@ def _main(main: Callable[[list[str]], None], argv: list[str]) -> None:
         main(argv)
     except UserError as error:
         _fail(str(error))
+    except OSError as error:
+        if not is_refusal(error):
+            raise
+        _fail(
+            f"{error.filename or 'A file'}: {error.strerror}. Is there space, "
+            "and may you read and write there?"
+        )
     except KeyboardInterrupt:
         sys.exit(130)
 

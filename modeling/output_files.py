@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -11,6 +12,26 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 from modeling.errors import UserError, without_operations
+
+# What a user can change about a disk, a directory or a quota.
+_REFUSED = {
+    errno.EACCES,
+    errno.EDQUOT,
+    errno.EEXIST,
+    errno.EFBIG,
+    errno.EIO,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+    errno.ENOSPC,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+}
+
+
+def is_refusal(error: OSError) -> bool:
+    """Whether a disk refuses; any other error of a file is a defect of ours."""
+    return error.errno in _REFUSED
 
 
 def check_can_write(directory: str, flag: str) -> None:
@@ -120,9 +141,12 @@ def whole_file(path: str) -> Iterator[IO[str]]:
             yield file
             sync(file)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             os.remove(temporary)
+        if isinstance(error, OSError) and error.filename is None:
+            # A full disk does not say of which file.
+            error.filename = path
         raise
 
 

@@ -66,6 +66,16 @@ def test_a_directory_takes_its_name_only_when_it_is_whole(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_a_full_disk_is_told_with_the_file(tmp_path):
+    path = str(tmp_path / "file")
+    with (
+        pytest.raises(UserError, match=f"Cannot write {path}: No space left"),
+        telling(str(tmp_path)),
+        whole_file(path),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def test_files_that_cannot_be_written_are_told(tmp_path):
     path = tmp_path / "file"
     path.mkdir()

@@ -7,7 +7,6 @@ that goes on cuts off the rest.
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import time
@@ -17,25 +16,10 @@ from typing import Any, BinaryIO
 from absl import logging
 
 from modeling.errors import UserError
-from modeling.output_files import sync, write_json
+from modeling.output_files import is_refusal, sync, write_json
 
 # A record costs a wait for the disk.
 _SECONDS_BETWEEN_RECORDS = 1.0
-
-# What a user can change about a disk, a directory or a quota.
-_REFUSED = {
-    errno.EACCES,
-    errno.EDQUOT,
-    errno.EEXIST,
-    errno.EFBIG,
-    errno.EIO,
-    errno.EISDIR,
-    errno.ENAMETOOLONG,
-    errno.ENOSPC,
-    errno.ENOTDIR,
-    errno.EPERM,
-    errno.EROFS,
-}
 
 
 class GrowingFiles:
@@ -148,8 +132,7 @@ def writing(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        # Any other is a defect of ours, and keeps its traceback.
-        if error.errno not in _REFUSED:
+        if not is_refusal(error):
             raise
         file = error.filename or path
         raise UserError(
