@@ -36,8 +36,10 @@ _TO_HF_ACTIVATION = {
 }
 # Read by others: the tokenizer, or nobody.
 _NOT_OF_THE_NETWORK = {"do_lower_case", "strip_accents", "pad_token_id"}
-# Only Hugging Face writes these keys, and it always writes one of them.
+# Only Hugging Face writes these keys, and now always one of them.
 _HF_MARKS = ("model_type", "architectures", "transformers_version")
+# Its oldest files, of pytorch-pretrained-bert, have only this name to tell.
+_HF_FILE = "config.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,7 +144,8 @@ class BertConfig:
             )
         if any(mark in values for mark in _HF_MARKS):
             values = _from_huggingface(values)
-        values = dict(values)
+        else:
+            values = _from_google(values)
         if "vocab_size" not in values:
             raise UserError("The BERT config lacks the key vocab_size.")
         known = {k: v for k, v in values.items() if k in _FIELDS}
@@ -174,6 +177,9 @@ class BertConfig:
             raise UserError(
                 f"The BERT config {path} is not JSON: {error}"
             ) from error
+        is_object = isinstance(values, dict) and values
+        if is_object and os.path.basename(path) == _HF_FILE:
+            values = {"model_type": "bert", **values}
         try:
             return cls.from_dict(values)
         except UserError as error:
@@ -224,6 +230,17 @@ _SIZES = [name for name, field in _FIELDS.items() if field.type == "int"]
 _RATES = ("hidden_dropout_prob", "attention_probs_dropout_prob")
 
 
+def _from_google(values: Mapping[str, Any]) -> dict[str, Any]:
+    # Case does not count and nothing is "linear" in the original's
+    # `get_activation`.
+    activation = values.get("hidden_act", "gelu")
+    if activation in (None, ""):
+        activation = "linear"
+    if isinstance(activation, str):
+        activation = activation.lower()
+    return {**values, "hidden_act": activation}
+
+
 def _from_huggingface(values: Mapping[str, Any]) -> dict[str, Any]:
     values = dict(values)
     model_type = values.pop("model_type", "bert")
@@ -233,10 +250,11 @@ def _from_huggingface(values: Mapping[str, Any]) -> dict[str, Any]:
             f"with model_type={model_type!r}."
         )
     activation = values.get("hidden_act", "gelu")
-    if activation not in _HF_ACTIVATIONS:
+    _check_choice("hidden_act", activation, tuple(_HF_ACTIVATIONS))
+    if values.get("is_decoder"):
         raise UserError(
-            f"hidden_act must be one of {', '.join(_HF_ACTIVATIONS)}. "
-            f"Received: {activation!r}"
+            "Only encoders can be read. Received a Hugging Face config with "
+            "is_decoder=True, whose tokens attend to earlier ones alone."
         )
     positions = values.pop("position_embedding_type", "absolute")
     if positions != "absolute":

@@ -65,7 +65,8 @@ def read_lines(files: Sequence[str]) -> Iterator[str]:
                     raise decode_error(error, path, number) from error
                 yield line.replace("\r", "").strip()
     if empty:
-        raise UserError(f"The input has no lines: {', '.join(files)}")
+        names = ", ".join(map(display_name, files))
+        raise UserError(f"The input has no lines: {names}")
 
 
 def display_name(path: str) -> str:
@@ -84,6 +85,8 @@ def is_read_once(path: str) -> bool:
 def open_file(path: str) -> BinaryIO:
     """Opens a file of `find_files`, decompressed if its name ends in .gz."""
     if path == STDIN:
+        if sys.stdin is None:
+            raise OSError("it is closed")
         return open(sys.stdin.fileno(), "rb", closefd=False)
     if "://" in path:
         import tensorflow as tf

@@ -82,6 +82,24 @@ def test_hugging_face_means_another_gelu(theirs, ours, caplog):
     assert back.hidden_act == ours
 
 
+@pytest.mark.parametrize(
+    ("spelt", "meant"),
+    [("GELU", "gelu"), ("Tanh", "tanh"), ("", "linear"), (None, "linear")],
+)
+def test_activations_are_spelt_as_in_the_original(spelt, meant):
+    config = BertConfig.from_dict({"vocab_size": 5, "hidden_act": spelt})
+    assert config.hidden_act == meant
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("config.json", "gelu_erf"), ("mine.json", "gelu")]
+)
+def test_old_files_of_hugging_face_have_only_their_name(name, meant, tmp_path):
+    path = tmp_path / name
+    path.write_text(json.dumps(GOOGLE_CHINESE))
+    assert BertConfig.from_json_file(path).hidden_act == meant
+
+
 def test_hugging_face_defaults_are_its_own():
     config = BertConfig.from_dict({"model_type": "bert"})
     assert (config.vocab_size, config.type_vocab_size) == (30522, 2)
@@ -125,6 +143,8 @@ def test_impossible_values_are_named(values, message):
         ("{}", "lacks the key vocab_size"),
         ('{"model_type": "roberta"}', "model_type='roberta'"),
         ('{"model_type": "bert", "hidden_act": "mish"}', "mish"),
+        ('{"model_type": "bert", "hidden_act": ["gelu"]}', "'gelu'"),
+        ('{"model_type": "bert", "is_decoder": true}', "is_decoder=True"),
         (
             '{"model_type": "bert", "position_embedding_type": "relative_key"}',
             "relative_key",

@@ -282,6 +282,18 @@ def done(output):
         return 0
 
 
+def write_without_pooler(directory):
+    from modeling.checkpoints import open_checkpoint
+    from modeling.checkpoints.google import write_google_checkpoint
+
+    directory.mkdir()
+    for name in ("bert_config.json", "vocab.txt"):
+        (directory / name).write_bytes((MODEL_DIR / name).read_bytes())
+    reader = open_checkpoint(MODEL_DIR)
+    names = [name for name in reader.shapes if "pooler" not in name]
+    write_google_checkpoint(directory / "bert_model.ckpt", reader.arrays(names))
+
+
 def bad_cases(tmp_path):
     text = tmp_path / "text.txt"
     text.write_text("fine\n")
@@ -294,6 +306,8 @@ def bad_cases(tmp_path):
         (cut / name).write_bytes((MODEL_DIR / name).read_bytes())
     data = "bert_model.ckpt.data-00000-of-00001"
     (cut / data).write_bytes((MODEL_DIR / data).read_bytes()[:1000])
+    os.mkfifo(tmp_path / "pipe")
+    write_without_pooler(tmp_path / "headless")
     config = json.loads((MODEL_DIR / "bert_config.json").read_text())
     (tmp_path / "other.json").write_text(
         json.dumps({**config, "hidden_size": 32})
@@ -316,10 +330,15 @@ def bad_cases(tmp_path):
         ({"vocab_file": "nowhere.txt"}, "nowhere.txt"),
         ({"layer_weights": "1,x"}, "--layer_weights takes numbers.*1,x"),
         ({"use_tpu": "true"}, "Cannot use the TPU"),
+        ({"output_file": "pipe"}, "pipe is a pipe or device"),
+        (
+            {"init_checkpoint": "headless", "pooling": "pooled"},
+            "headless/bert_model.ckpt has no pooler",
+        ),
     ]
 
 
-@pytest.mark.parametrize("case", range(17))
+@pytest.mark.parametrize("case", range(19))
 def test_bad_input_is_told_and_nothing_overwritten(case, tmp_path, monkeypatch):
     import re
 
@@ -421,3 +440,80 @@ def test_a_reader_that_has_enough(tmp_path):
     assert json.loads(result.stdout)["linex_index"] == 0
     assert "Traceback" not in result.stderr
     assert "BrokenPipe" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("streams", "message"),
+    [
+        ({"stdin": "closed"}, "Cannot read standard input: it is closed"),
+        ({"stdin": os.devnull}, "The input has no lines: standard input"),
+        ({"stdout": "/dev/full"}, "Cannot write standard output: No space"),
+    ],
+)
+def test_streams_that_fail_are_told(streams, message, tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("hello\n")
+    source = streams.get("stdin", text)
+    with open(os.devnull if source == "closed" else source) as stdin:
+        with open(streams.get("stdout", os.devnull), "w") as stdout:
+            result = subprocess.run(
+                [
+                    sys.executable,
+                    str(ROOT / "extract_features.py"),
+                    "--input_file=-",
+                    "--output_file=-",
+                    f"--init_checkpoint={MODEL_DIR}",
+                    "--layers=-1",
+                ],
+                stdin=stdin,
+                stdout=stdout,
+                stderr=subprocess.PIPE,
+                text=True,
+                preexec_fn=(lambda: os.close(0))
+                if source == "closed"
+                else None,
+            )
+    assert result.returncode == 1
+    assert f"error: {message}" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert "Exception ignored" not in result.stderr
+
+
+def interrupt(monkeypatch, **flags):
+    """Runs, and ends before the output gets its name."""
+    from modeling.features.resumable import PartialOutput
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PartialOutput, "finish", lambda self: None)
+        run_main(**flags)
+
+
+def test_resumed_with_less_memory_but_not_with_other_weights(
+    tmp_path, monkeypatch
+):
+    from modeling.errors import UserError
+
+    model = tmp_path / "model"
+    model.mkdir()
+    for path in MODEL_DIR.glob("*.*"):
+        (model / path.name.replace("bert_model", "a")).write_bytes(
+            path.read_bytes()
+        )
+    (model / "checkpoint").write_text('model_checkpoint_path: "a.ckpt"')
+    text = tmp_path / "text.txt"
+    text.write_text("hello\n")
+    flags = {
+        "input_file": str(text),
+        "output_file": str(tmp_path / "out.jsonl"),
+        "init_checkpoint": str(model),
+    }
+    interrupt(monkeypatch, **flags)
+    # The training goes on meanwhile.
+    for path in model.glob("a.*"):
+        (model / path.name.replace("a.", "b.")).write_bytes(path.read_bytes())
+    (model / "checkpoint").write_text('model_checkpoint_path: "b.ckpt"')
+    with pytest.raises(UserError, match="init_checkpoint was .*a.ckpt.*b.ckpt"):
+        run_main(**flags, resume=True)
+    flags["init_checkpoint"] = str(model / "a.ckpt")
+    run_main(**flags, resume=True, batch_size=1)
+    assert json.loads((tmp_path / "out.jsonl").read_text())["linex_index"] == 0

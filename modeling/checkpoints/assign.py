@@ -104,10 +104,17 @@ def _check_vocabulary(
         return
     if vocab_size < rows and allow_partial:
         return
+    spare = ""
+    if vocab_size < rows:
+        spare = (
+            " Should that be this one, and the table have rows to spare, give "
+            "a copy with [unused...] lines added for them."
+        )
     raise UserError(
         f"A vocabulary of {vocab_size} entries against a table of {rows} words "
         f"({WORD_EMBEDDINGS} in {reader.path}): its ids would mean other words "
         "to this checkpoint. Give the vocab.txt that came with the checkpoint."
+        f"{spare}"
     )
 
 
@@ -129,16 +136,19 @@ def _check_shapes(
     if not report.shape_clash:
         return
     differences = _differences(model_shapes, reader)
-    if any(clash.name == WORD_EMBEDDINGS for clash in report.shape_clash):
-        words = model_shapes[WORD_EMBEDDINGS][0]
-        rows = reader.shapes[WORD_EMBEDDINGS][0]
-        if words != rows:
-            differences.append(
-                f"That is a vocabulary of {words} against a table of {rows}."
-            )
+    words, rows = (
+        deduce_sizes(shapes).get("vocab_size")
+        for shapes in (model_shapes, reader.shapes)
+    )
+    if words and rows and words != rows:
+        differences.append(
+            f"That is a vocabulary of {words} against a table of {rows}."
+        )
     remedy = "Give the bert_config.json that came with the checkpoint."
     if not differences:
         remedy = "Is the head that of another task or set of labels?"
+        if any(clash.name.startswith(_ENCODER) for clash in report.shape_clash):
+            remedy = "Its encoder is damaged: copy or download it again."
     lines = [
         f"{report.checkpoint} does not fit the model.",
         *differences,

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from absl import logging
 
-from modeling.checkpoints.files import staged_directory
+from modeling.checkpoints.files import check_space, staged_directory
 from modeling.checkpoints.google import write_google_checkpoint
 from modeling.checkpoints.grow import NewVocabulary
 from modeling.checkpoints.huggingface import (
@@ -35,12 +35,7 @@ from modeling.checkpoints.reader import (
     CheckpointReader,
 )
 from modeling.checkpoints.report import listed
-from modeling.checkpoints.sizes import (
-    WORD_EMBEDDINGS,
-    deduce_sizes,
-    size_differences,
-    sizes_of,
-)
+from modeling.checkpoints.sizes import WORD_EMBEDDINGS, check_encoder
 from modeling.config import BertConfig
 from modeling.errors import UserError
 
@@ -151,8 +146,9 @@ def convert_checkpoint(
 
     Raises:
       UserError: the checkpoint cannot be read, its config is missing or
-        contradicts its weights, the format cannot hold it, or the output
-        exists. Nothing has been written then.
+        contradicts its weights, the encoder is not whole, the format cannot
+        hold it, the output exists, or there is no space for it. Nothing has
+        been written then.
     """
     started = time.monotonic()
     layout = FORMATS[options.to]
@@ -169,6 +165,8 @@ def convert_checkpoint(
     if spm_file:
         files.append(spm_file.name)
     _check_absent(directory, files, options.overwrite)
+    parameters = sum(math.prod(shapes[name]) for name in names)
+    check_space(directory, 4 * parameters)  # float32
     with staged_directory(directory) as staging:
         arrays = reader.arrays(names)
         if options.new_vocabulary:
@@ -183,7 +181,7 @@ def convert_checkpoint(
         files=paths,
         left_out=tuple(left_out),
         variables=len(names),
-        parameters=sum(math.prod(shapes[name]) for name in names),
+        parameters=parameters,
         size=sum(path.stat().st_size for path in paths),
         seconds=time.monotonic() - started,
         hidden_act=config.hidden_act,
@@ -205,16 +203,7 @@ def _config(reader: CheckpointReader, options: ConversionOptions) -> BertConfig:
             f"{reader.path} is no checkpoint of BERT: it has no "
             f"{WORD_EMBEDDINGS}, but {listed(reader.weights, 3)}."
         )
-    stated, found = sizes_of(config), deduce_sizes(reader.shapes)
-    problems = size_differences(stated, found)
-    problems += [
-        f"Only one of them has a {size} (see position_embedding_type)."
-        for size in sorted(stated.keys() ^ found.keys())
-    ]
-    if problems:
-        raise UserError(
-            "\n  ".join([f"The config contradicts {reader.path}.", *problems])
-        )
+    check_encoder(config, reader.path, reader.shapes)
     return config
 
 

@@ -43,6 +43,29 @@ def staged_directory(directory: Path) -> Iterator[Path]:
                 directory.rmdir()
 
 
+def check_space(directory: Path, size: int) -> None:
+    """Tells before the work starts of a disk that is too full.
+
+    HDF5, which cannot write, would end the process.
+
+    Args:
+      directory: which need not be there yet.
+      size: of what is to be written, in bytes.
+
+    Raises:
+      UserError: there is less space.
+    """
+    existing = directory.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    free = shutil.disk_usage(existing).free
+    if free < size:
+        raise UserError(
+            f"The weights take {size:,} bytes, but the disk of {directory} has "
+            f"{free:,} left. Make room, or name a directory elsewhere."
+        )
+
+
 def _order(path: Path) -> tuple[bool, str]:
     return path.name.endswith(_LAST), path.name
 

@@ -199,9 +199,8 @@ def _weight_files(path: Path) -> list[Path]:
 
 def _shards(index: Path) -> list[Path]:
     try:
-        names = sorted(
-            set(json.loads(index.read_text("utf-8"))["weight_map"].values())
-        )
+        files = json.loads(index.read_text("utf-8"))["weight_map"].values()
+        names = sorted(set(map(str, files)))
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise UserError(
             f"{index} is not the index of a sharded model: {error!r}. "

@@ -179,9 +179,9 @@ def _unpack(file: Path) -> tuple[IO[bytes], dict[str, Any] | None]:
             with archive.open("model.weights.h5") as member:
                 shutil.copyfileobj(member, weights)
             model = json.loads(archive.read("config.json"))
-    except zipfile.BadZipFile as error:
+        return weights, model["config"].get("config")
+    except (zipfile.BadZipFile, TypeError, AttributeError) as error:
         raise OSError(str(error)) from error
-    return weights, model["config"].get("config")
 
 
 def _matching_model(

@@ -11,6 +11,7 @@ from modeling.errors import UserError
 
 # What may be given instead of a prefix: any one file of the checkpoint.
 _BUNDLE_FILE = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
+_PICKLE = "pytorch_model.bin"
 _FORMATS = (
     "Google's format (a prefix such as .../bert_model.ckpt), a Hugging Face "
     "directory with config.json and model.safetensors, or a .weights.h5 or "
@@ -42,6 +43,8 @@ def open_checkpoint(path: str | os.PathLike[str]) -> CheckpointReader:
         return _open_keras(Path(path))
     if path.endswith((".safetensors", ".safetensors.index.json")):
         return _open_huggingface(Path(path))
+    if path.endswith(_PICKLE):
+        raise _unread_pickle(Path(path))
     prefix = _BUNDLE_FILE.sub("", path)
     if not os.path.isfile(f"{prefix}.index"):
         raise UserError(_nothing_at(prefix))
@@ -63,14 +66,18 @@ def _open_directory(directory: Path) -> CheckpointReader:
             f"{directory} holds several Keras files: "
             f"{', '.join(sorted(keras_files))}. Name one of them."
         )
-    if "pytorch_model.bin" in files or "pytorch_model.bin.index.json" in files:
-        raise UserError(
-            f"{directory} holds its weights only as pytorch_model.bin, a "
-            "pickle, which is not read. Convert it to safetensors where "
-            "PyTorch is installed: transformers.AutoModel.from_pretrained(...)"
-            ".save_pretrained(new_directory, safe_serialization=True)."
-        )
+    if files & {_PICKLE, f"{_PICKLE}.index.json"}:
+        raise _unread_pickle(directory / _PICKLE)
     raise UserError(f"{directory} holds no checkpoint in {_FORMATS}.")
+
+
+def _unread_pickle(file: Path) -> UserError:
+    return UserError(
+        f"{file} is a pickle, which is not read: it could run any program. "
+        "Convert it to safetensors where PyTorch is installed: transformers."
+        "AutoModel.from_pretrained(...).save_pretrained(new_directory, "
+        "safe_serialization=True)."
+    )
 
 
 def _newest_bundle(directory: Path) -> Path | None:

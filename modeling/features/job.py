@@ -13,7 +13,7 @@ from typing import Protocol
 import tensorflow as tf
 from absl import logging
 
-from modeling.checkpoints import initialize_model
+from modeling.checkpoints import CheckpointReader, initialize_model
 from modeling.errors import UserError
 from modeling.features.extractor import (
     FeatureExtractor,
@@ -26,9 +26,11 @@ from modeling.features.shards import ShardWriter
 from modeling.network import BertModel
 from modeling.pretrained import Pretrained, PretrainedFiles
 from modeling.progress import Progress
-from modeling.text_files import STDIN, find_files, read_lines
+from modeling.text_files import STDIN, find_files, is_read_once, read_lines
 
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+
+_POOLER = "bert/pooler/dense/kernel"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +97,7 @@ def extract_features(
     _check_output(job, input_files)
     pretrained = job.files.load()
     check_fit(pretrained.config, pretrained.tokenizer, job.options)
+    _check_pooler(pretrained.checkpoint, job.options)
     lines = _first_line_checked(read_lines(input_files))
 
     extractor = FeatureExtractor(
@@ -104,7 +107,9 @@ def extract_features(
         strategy,
         static_shapes,
     )
-    settings = _settings(job, extractor.options, input_files)
+    settings = _settings(
+        job, pretrained.checkpoint.path, extractor.options, input_files
+    )
     writer = _open_writer(job, extractor.options, settings)
     extractor.phases.seconds["start"] = time.perf_counter() - start
     try:
@@ -177,6 +182,17 @@ def _load_model(
     return model
 
 
+def _check_pooler(
+    checkpoint: CheckpointReader, options: FeatureOptions
+) -> None:
+    """Of other jobs' models the pooler may be missing; here it is asked for."""
+    if options.pooling == "pooled" and _POOLER not in checkpoint.shapes:
+        raise UserError(
+            f"{checkpoint.path} has no pooler, whose output pooling=pooled is. "
+            "Use pooling=cls or mean."
+        )
+
+
 def _check_output(job: ExtractionJob, input_files: Sequence[str]) -> None:
     path = job.output_file
     if path == STDOUT:
@@ -191,6 +207,11 @@ def _check_output(job: ExtractionJob, input_files: Sequence[str]) -> None:
         raise UserError("The output file's name is empty.")
     if os.path.abspath(path) in map(os.path.abspath, input_files):
         raise UserError(f"{path} is both input and output.")
+    if is_read_once(path):
+        raise UserError(
+            f"The output {path} is a pipe or device, which cannot take its "
+            f"name when whole. Use --output_file={STDOUT} and redirect it."
+        )
     if job.output_format == "jsonl" and os.path.isdir(path):
         raise UserError(f"The output {path} is a directory. Name a file in it.")
     if job.output_format != "jsonl" and os.path.isfile(path):
@@ -218,9 +239,15 @@ def _open_writer(
 
 
 def _settings(
-    job: ExtractionJob, options: FeatureOptions, input_files: Sequence[str]
+    job: ExtractionJob,
+    checkpoint: str,
+    options: FeatureOptions,
+    input_files: Sequence[str],
 ) -> dict[str, object]:
-    """All that shapes the output's bytes, for a resumed run to compare."""
+    """All that shapes the output, for a resumed run to compare."""
+    shaping = dataclasses.asdict(options)
+    # Whoever ran out of memory goes on with less.
+    del shaping["batch_tokens"]
     sizes = [
         None if path == STDIN or "://" in path else os.path.getsize(path)
         for path in input_files
@@ -230,7 +257,9 @@ def _settings(
         "output_format": job.output_format,
         "precision": job.precision,
         **dataclasses.asdict(job.files),
-        **dataclasses.asdict(options),
+        # A directory's newest may be another by now.
+        "init_checkpoint": checkpoint,
+        **shaping,
     }
 
 

@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import orjson
 
+from modeling.errors import UserError
 from modeling.features.extractor import LineFeatures
 from modeling.features.options import FeatureOptions
 from modeling.features.resumable import PartialOutput, writing
@@ -135,15 +136,22 @@ class JsonlStdout:
         self._json = JsonLines(options)
 
     def write(self, window: Sequence[LineFeatures]) -> None:
-        """Writes the lines of a window at once."""
+        """Writes the lines of a window at once.
+
+        Raises:
+          UserError: they cannot be written.
+        """
         try:
             sys.stdout.buffer.writelines(map(self._json.encode, window))
             sys.stdout.buffer.flush()
-        except BrokenPipeError:
-            # The reader, `head` for one, has enough. Python would complain
-            # once more when it flushes at exit.
+        except OSError as error:
+            # Python would complain once more when it flushes at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(1)
+            if isinstance(error, BrokenPipeError):
+                sys.exit(1)  # The reader, `head` for one, has enough.
+            raise UserError(
+                f"Cannot write standard output: {error.strerror}"
+            ) from error
 
     def finish(self) -> None:
         """Does nothing: all is written."""

@@ -106,7 +106,10 @@ class Embeddings(keras.layers.Layer):
                 f"Inputs are {length} tokens long, the position table has only "
                 f"{rows} rows (max_position_embeddings)."
             )
-        return self.position_embeddings[:length]
+        if isinstance(length, int) or ops.is_tensor(length):
+            return self.position_embeddings[:length]
+        # A symbol of JAX, for which it does not know how long a slice is.
+        return ops.take(self.position_embeddings, ops.arange(length), axis=0)
 
 
 def sinusoids(position_ids: Tensor, size: int, dtype: str) -> Tensor:

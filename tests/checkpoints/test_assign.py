@@ -138,6 +138,11 @@ def test_vocabulary_of_another_size(assert_refused, vocab_size):
     )
 
 
+def test_a_table_with_rows_to_spare_is_thought_of(assert_refused):
+    remedy = r"a copy with \[unused...\] lines added"
+    assert_refused(BertModel(CONFIG), remedy, vocab_size=19)
+
+
 def test_smaller_vocabulary_on_purpose(tiny_checkpoint):
     initialize_model(
         BertModel(CONFIG), tiny_checkpoint, vocab_size=19, allow_partial=True
@@ -169,6 +174,24 @@ def test_encoder_of_another_size(assert_refused, size, value, found):
         f"(?s)The config says {size} {value}, the checkpoint has {found}.*"
         "model .*, checkpoint ",
     )
+
+
+@pytest.mark.parametrize("shape", [(8, 4), ()])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "bert/encoder/layer_1/attention/self/query/kernel",
+        "bert/embeddings/word_embeddings",
+    ],
+)
+def test_a_part_of_an_odd_shape(name, shape, tmp_path, assert_refused, arrays):
+    odd = {**arrays, name: np.zeros(shape)}
+    write_google_checkpoint(tmp_path / "model.ckpt", odd)
+    checkpoint = tmp_path / "model.ckpt"
+    assert_refused(BertModel(CONFIG), f"{name}: model", checkpoint=checkpoint)
+    if name.endswith("kernel") or not shape:
+        remedy = "Its encoder is damaged"
+        assert_refused(BertModel(CONFIG), remedy, checkpoint=checkpoint)
 
 
 def test_head_of_another_size(tmp_path, assert_refused, arrays):

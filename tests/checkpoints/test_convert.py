@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -11,9 +12,10 @@ from modeling.checkpoints.convert import (
     convert_checkpoint,
 )
 from modeling.checkpoints.google import write_google_checkpoint
+from modeling.checkpoints.sizes import encoder_shapes
 from modeling.config import BertConfig
 from modeling.errors import UserError
-from modeling.network import BertClassifier
+from modeling.network import BertClassifier, BertModel
 from tests.checkpoints.conftest import CONFIG, PREFIX, random_like
 
 DATA = f"{PREFIX}.data-00000-of-00001"
@@ -265,6 +267,54 @@ def test_config_that_contradicts(tiny_checkpoint, tmp_path, change, message):
             config_file=str(tmp_path / "wrong.json"),
         )
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("to", FORMATS)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"bert/encoder/layer_0/output/dense/bias": None},
+            "lacks .*dense/bias",
+        ),
+        (
+            {"bert/encoder/layer_1/attention/self/key/kernel": [8, 4]},
+            r"key/kernel: model \[8, 8\], checkpoint \[8, 4\]",
+        ),
+    ],
+)
+def test_encoder_that_is_not_whole(tmp_path, arrays, to, change, message):
+    changed = {
+        name: array if name not in change else np.zeros(change[name])
+        for name, array in arrays.items()
+        if change.get(name, ()) is not None
+    }
+    write_google_checkpoint(tmp_path / "in" / PREFIX, changed)
+    (tmp_path / "in" / "bert_config.json").write_text(CONFIG.to_json_string())
+    with pytest.raises(UserError, match=f"(?s)is damaged.*{message}"):
+        convert(tmp_path / "in", tmp_path / "out", to)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("positions", ["learned", "sinusoidal"])
+def test_the_encoder_that_is_checked_is_the_models(positions):
+    config = dataclasses.replace(CONFIG, position_embedding_type=positions)
+    shapes = {v.path: tuple(v.shape) for v in BertModel(config).weights}
+    checked = encoder_shapes(config)
+    assert checked == {k: v for k, v in shapes.items() if "pooler" not in k}
+
+
+@pytest.mark.parametrize("to", FORMATS)
+def test_a_full_disk_is_told_at_once(
+    tiny_checkpoint, tmp_path, monkeypatch, to
+):
+    usage = type(shutil.disk_usage(tmp_path))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(9, 9, 6327))
+    with pytest.raises(UserError, match="take 6,328 bytes.* has 6,327 left"):
+        convert(tiny_checkpoint, tmp_path / "new" / "out", to)
+    assert not (tmp_path / "new").exists()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(9, 9, 6328))
+    convert(tiny_checkpoint, tmp_path / "new" / "out", to)
 
 
 def test_not_bert(tmp_path):

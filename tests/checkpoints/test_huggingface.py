@@ -174,6 +174,10 @@ def test_missing_shard(directory):
     (directory / "model-00002-of-00002.safetensors").unlink()
     with pytest.raises(UserError, match="names model-00002-of-00002.*is not"):
         open_checkpoint(directory)
+    index = directory / "model.safetensors.index.json"
+    index.write_text('{"weight_map": {"pooler.dense.bias": 5}}')
+    with pytest.raises(UserError, match="names 5, which is not in"):
+        open_checkpoint(directory)
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"weight_map": 3}'])
@@ -201,9 +205,10 @@ def test_pointer_of_git_lfs(directory):
 
 def test_pickle_alone(directory):
     file = directory / "model.safetensors"
-    file.rename(directory / "pytorch_model.bin")
-    with pytest.raises(UserError, match="Convert it to safetensors"):
-        open_checkpoint(directory)
+    pickle = file.rename(directory / "pytorch_model.bin")
+    for named in (directory, pickle):
+        with pytest.raises(UserError, match="Convert it to safetensors"):
+            open_checkpoint(named)
 
 
 def test_config_of_another_kind_of_model(directory):

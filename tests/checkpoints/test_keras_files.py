@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import zipfile
 
 import keras
 import numpy as np
@@ -198,3 +199,12 @@ def test_archive_without_our_config(tmp_path, arrays):
     )
     reader = open_checkpoint(tmp_path / "other.keras")
     assert reader.config.hidden_size == 24
+
+
+@pytest.mark.parametrize("content", ["[]", '{"config": []}'])
+def test_archive_whose_config_is_no_models(tmp_path, content):
+    with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
+        archive.writestr("config.json", content)
+        archive.writestr("model.weights.h5", b"")
+    with pytest.raises(UserError, match="a.keras is cut short, damaged or not"):
+        open_checkpoint(tmp_path / "a.keras")

@@ -305,3 +305,30 @@ def test_padding_can_be_left_out(tiny_config, dtype):
             e * mask[..., None],
             atol=2e-6 if dtype == "float32" else 5e-2,
         )
+
+
+def test_lists_stand_for_arrays(tiny_model):
+    lists = tiny_model({"input_ids": IDS.tolist(), "input_mask": MASK.tolist()})
+    arrays = tiny_model({"input_ids": IDS, "input_mask": MASK})
+    np.testing.assert_array_equal(
+        to_numpy(lists["pooled_output"]), to_numpy(arrays["pooled_output"])
+    )
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        (IDS, "takes a dictionary"),
+        (
+            {"input_ids": IDS, "attention_mask": MASK},
+            "'attention_mask' is called 'input_mask'",
+        ),
+        (
+            {"input_ids": IDS, "token_type_ids": MASK},
+            "'token_type_ids' is called 'segment_ids'",
+        ),
+    ],
+)
+def test_inputs_of_other_models_are_told(inputs, message, tiny_model):
+    with pytest.raises(ValueError, match=message):
+        tiny_model(inputs)
