@@ -19,6 +19,7 @@ from modeling.pretraining import (
     create_pretraining_data,
 )
 from modeling.pretraining.options import MASKINGS, SENTENCE_PAIRS
+from modeling.pretraining.resumable import only_run
 from modeling.records import (
     masked_features,
     parse_spec,
@@ -284,13 +285,46 @@ def test_earlier_outputs_stay_until_the_new_ones_are_whole(
     assert after["out.tfrecord"] != before["out.tfrecord"]
 
 
+def test_one_output_is_written_by_one_run(make_job, tmp_path):
+    lock = tmp_path / "partial.out.tfrecord.lock"
+    with only_run(str(lock), "it"):
+        with pytest.raises(UserError, match="Another run is writing .*out.tfr"):
+            create_pretraining_data(make_job())
+        assert lock.exists() and not (tmp_path / "out.tfrecord").exists()
+        # As a killed run leaves it.
+        left = tmp_path / "partial.other.lock"
+        left.touch()
+        create_pretraining_data(make_job(output_file=f"{tmp_path}/other"))
+    assert not left.exists()
+    create_pretraining_data(make_job())
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"num_shards": 0}, "num_shards must be positive. Received: 0"),
         ({"num_workers": 0}, "num_workers must be positive"),
+        ({"show_instances": -1}, "show_instances must not be negative"),
         ({"num_shards": 2, "output_file": "a,b"}, "Name one output_file"),
         ({"output_file": "a,a"}, "Two outputs have one name"),
+        ({"output_file": "a,"}, "An output has no name. Received: .*'a,'"),
+        ({"output_file": "gs://b/a"}, "gs://b/a is not a file of this machine"),
+        (
+            {"output_file": "tiny.txt", "vocab_file": "tiny.txt"},
+            "tiny.txt is both",
+        ),
+        (
+            {
+                "output_file": "one.txt",
+                "method": "whole_word",
+                "words": WordOptions("dictionary", "one.txt"),
+            },
+            "one.txt is both input and output",
+        ),
+        (
+            {"input_file": "pipe", "runner": "beam"},
+            "pipe can be read only once",
+        ),
         ({"output_file": "text.txt"}, "both input and output"),
         ({"output_file": "nowhere/a"}, "nowhere does not exist"),
         ({"output_file": "folder"}, "folder is a directory"),
@@ -327,7 +361,9 @@ def test_what_cannot_work_is_told(
     (tmp_path / "special.txt").write_text(
         "[PAD]\n[unused0]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n"
     )
+    (tmp_path / "tiny.txt").write_text("[PAD]\nthe\n")
     (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
     changes = {"input_file": "text.txt", "output_file": "out", **changes}
     (tmp_path / "out").write_text("an earlier output")
     with pytest.raises(UserError, match=message):
