@@ -112,6 +112,11 @@ class PretrainingDataJob:
                 "masking=span needs spans: give a span_dictionary, or mark "
                 "them in the text as [[span]] with marked_spans."
             )
+        if method not in ("span", "none") and self.words.span_dictionary:
+            raise UserError(
+                "A span_dictionary goes with masking=span or none. Received: "
+                f"masking={method}"
+            )
         if method == "token" and not self.words.in_tokens:
             raise UserError(
                 "masking=token masks single tokens, whatever words they belong "

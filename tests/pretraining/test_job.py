@@ -340,6 +340,13 @@ def test_one_output_is_written_by_one_run(make_job, tmp_path):
         ({"num_shards": 5000}, "fewer instances than the 5000 shards"),
         ({"method": "span"}, "masking=span needs spans"),
         (
+            {
+                "method": "whole_word",
+                "words": WordOptions(span_dictionary="one.txt"),
+            },
+            "span_dictionary goes with masking=span or none. .*=whole_word",
+        ),
+        (
             {"words": WordOptions("spaces")},
             "masking=token masks single tokens",
         ),
