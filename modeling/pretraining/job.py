@@ -35,7 +35,7 @@ from modeling.tokenization import Tokenizer, load_tokenizer
 from modeling.workers import Workers
 
 # Of what the functions of tokenization make of a text.
-_CORPUS_VERSION = 1
+_CORPUS_VERSION = 2
 
 
 @dataclasses.dataclass(frozen=True)
