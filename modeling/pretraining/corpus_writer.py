@@ -81,6 +81,7 @@ def prepare_corpus(
         description is not None
         and not _is_read_once(text_files)
         and description["settings"] == settings
+        and _is_whole(directory, description)
         and description["text"] == _digest_of(text_files)
     ):
         logging.info("The text is tokenized already: %s", directory)
@@ -243,6 +244,23 @@ def _digest_of(text_files: Sequence[str]) -> str:
     for block in read_blocks(text_files):
         digest.update(block)
     return digest.hexdigest()
+
+
+def _is_whole(directory: str, description: Mapping[str, Any]) -> bool:
+    """Whether the files have the sizes that they had when they were written."""
+    settings, counts = description["settings"], description["counts"]
+    sizes = {
+        IDS: counts["tokens"] * np.dtype(settings["id_type"]).itemsize,
+        SENTENCES: 8 * (counts["sentences"] + 1),
+        DOCUMENTS: 8 * (counts["documents"] + 1),
+    }
+    if settings["has_joins"]:
+        sizes[JOINS] = counts["tokens"]
+    paths = {os.path.join(directory, name): sizes[name] for name in sizes}
+    return all(
+        os.path.exists(path) and os.path.getsize(path) == size
+        for path, size in paths.items()
+    )
 
 
 def _is_read_once(text_files: Sequence[str]) -> bool:

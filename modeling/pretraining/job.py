@@ -26,6 +26,7 @@ from modeling.progress import Phases
 from modeling.records import RecordMetadata, vocabulary_digest
 from modeling.records.files import (
     corpus_name,
+    lies_beside,
     partial_name,
     report_name,
     shard_names,
@@ -169,7 +170,13 @@ class _Run:
 
     def __init__(self, job: PretrainingDataJob) -> None:
         self._job, self.phases = job, Phases()
-        self._text_files = find_files(job.input_file)
+        self._text_files = find_files(
+            job.input_file,
+            # Of a run that was killed, or of the one before.
+            leave_out=lambda path: lies_beside(
+                path, [job.output_name, *job.output_files]
+            ),
+        )
         _check_inputs(job, self._text_files)
         _check_outputs(job, self._text_files)
         self._tokenizer = job.tokenizer.load()
@@ -315,7 +322,10 @@ def _check_outputs(job: PretrainingDataJob, text_files: list[str]) -> None:
                 f"The output {path} is a directory. Name a file in it."
             )
         if os.path.abspath(path) in inputs:
-            raise UserError(f"{path} is both input and output.")
+            raise UserError(
+                f"{path} is both input and output. Name other input, or write "
+                "elsewhere."
+            )
 
 
 def _check_documents(documents: int, options: InstanceOptions) -> None:

@@ -129,6 +129,18 @@ def test_a_corpus_is_used_again_while_nothing_changed(
     assert len(documents_of(corpus, tokenizer)[1]) == 2
 
 
+@pytest.mark.parametrize("name", ["ids.bin", "sentences.bin", "documents.bin"])
+def test_a_corpus_that_lost_a_part_is_made_anew(
+    name, prepare, tmp_path, text, tokenizer
+):
+    expected = documents_of(prepare(text)[0], tokenizer)
+    path = tmp_path / "corpus" / name
+    path.write_bytes(path.read_bytes()[:-8])
+    assert documents_of(prepare(text)[0], tokenizer) == expected
+    path.unlink()
+    assert documents_of(prepare(text)[0], tokenizer) == expected
+
+
 def test_a_corpus_is_tokenized_by_one_run(prepare, tmp_path, text):
     (tmp_path / "corpus").mkdir()
     with only_run(str(tmp_path / "corpus" / "lock"), "it"):

@@ -13,13 +13,12 @@ import tensorflow as tf
 
 from modeling.errors import UserError
 from modeling.pretraining import (
-    InstanceOptions,
-    MaskingOptions,
     WordOptions,
     create_pretraining_data,
 )
 from modeling.pretraining.options import MASKINGS, SENTENCE_PAIRS
 from modeling.pretraining.resumable import only_run
+from modeling.pretraining.shards import ShardSet
 from modeling.records import (
     masked_features,
     parse_spec,
@@ -47,6 +46,10 @@ def read_records(job):
         .as_numpy_iterator()
     )
     return batch
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
 
 
 def contents(directory):
@@ -299,84 +302,33 @@ def test_one_output_is_written_by_one_run(make_job, tmp_path):
     create_pretraining_data(make_job())
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"num_shards": 0}, "num_shards must be positive. Received: 0"),
-        ({"num_workers": 0}, "num_workers must be positive"),
-        ({"show_instances": -1}, "show_instances must not be negative"),
-        ({"num_shards": 2, "output_file": "a,b"}, "Name one output_file"),
-        ({"output_file": "a,a"}, "Two outputs have one name"),
-        ({"output_file": "a,"}, "An output has no name. Received: .*'a,'"),
-        ({"output_file": "gs://b/a"}, "gs://b/a is not a file of this machine"),
-        (
-            {"output_file": "tiny.txt", "vocab_file": "tiny.txt"},
-            "tiny.txt is both",
-        ),
-        (
-            {
-                "output_file": "one.txt",
-                "method": "whole_word",
-                "words": WordOptions("dictionary", "one.txt"),
-            },
-            "one.txt is both input and output",
-        ),
-        (
-            {"input_file": "pipe", "runner": "beam"},
-            "pipe can be read only once",
-        ),
-        ({"output_file": "text.txt"}, "both input and output"),
-        ({"output_file": "nowhere/a"}, "nowhere does not exist"),
-        ({"output_file": "folder"}, "folder is a directory"),
-        ({"input_file": "nowhere*"}, "no file matches 'nowhere"),
-        ({"input_file": "one.txt"}, "single document.*sentence_pairs=nsp"),
-        (
-            {"input_file": "one.txt", "sentence_pairs": "sop"},
-            "single document.*sentence_pairs=sop",
-        ),
-        ({"vocab_file": "small.txt"}, r"lacks the special token \[MASK\]"),
-        ({"vocab_file": "special.txt"}, "special and unused entries only"),
-        ({"vocab_file": "nowhere.txt"}, "Cannot read the vocabulary nowhere"),
-        ({"num_shards": 5000}, "fewer instances than the 5000 shards"),
-        ({"method": "span"}, "masking=span needs spans"),
-        (
-            {
-                "method": "whole_word",
-                "words": WordOptions(span_dictionary="one.txt"),
-            },
-            "span_dictionary goes with masking=span or none. .*=whole_word",
-        ),
-        (
-            {"words": WordOptions("spaces")},
-            "masking=token masks single tokens",
-        ),
-        (
-            {
-                "method": "whole_word",
-                "words": WordOptions("dictionary", "nowhere.txt"),
-            },
-            "Cannot read nowhere.txt",
-        ),
-    ],
-)
-def test_what_cannot_work_is_told(
-    changes, message, make_job, tmp_path, monkeypatch
+def test_a_pattern_leaves_out_what_an_earlier_run_has_left(
+    make_job, tmp_path, text, monkeypatch
 ):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "one.txt").write_text("the dog\nran\n")
-    (tmp_path / "small.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\nthe\n")
-    (tmp_path / "special.txt").write_text(
-        "[PAD]\n[unused0]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n"
-    )
-    (tmp_path / "tiny.txt").write_text("[PAD]\nthe\n")
-    (tmp_path / "folder").mkdir()
-    os.mkfifo(tmp_path / "pipe")
-    changes = {"input_file": "text.txt", "output_file": "out", **changes}
-    (tmp_path / "out").write_text("an earlier output")
-    with pytest.raises(UserError, match=message):
-        create_pretraining_data(make_job(**changes))
-    assert (tmp_path / "out").read_text() == "an earlier output"
-    assert "metadata.out.json" not in os.listdir(tmp_path)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "text.txt").write_bytes(text.read_bytes())
+    (folder / "corpus.output.txt").write_text("another document\n")
+
+    def job():
+        return make_job(
+            input_file=f"{folder}/*",
+            output_file=f"{folder}/out",
+            num_shards=2,
+        )
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ShardSet, "commit", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            create_pretraining_data(job())
+    left = sorted(os.listdir(folder))
+    assert "corpus.out" in left and "partial.out-00000-of-00002" in left
+    assert create_pretraining_data(job())["documents"] == 41
+    with pytest.raises(UserError, match="out-00000-of-00002 is both"):
+        create_pretraining_data(job())
+    for path in folder.glob("out-*"):
+        path.unlink()
+    assert create_pretraining_data(job())["documents"] == 41
 
 
 def test_another_jieba_may_cut_other_words(
@@ -398,40 +350,6 @@ def test_a_single_document_without_pairs(run_job, tmp_path):
     path.write_text("the dog\nhome\n")
     _, report = run_job(input_file=str(path), sentence_pairs="none")
     assert report["instances"] == 3
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"method": "words"}, "masking must be one of token.*'words'"),
-        ({"masked_lm_prob": 1.5}, "masked_lm_prob must lie in 0 to 1"),
-        (
-            {"replace_with_mask_prob": 0.8, "replace_with_random_prob": 0.3},
-            "must not sum to more than 1. Received: 1.1",
-        ),
-        ({"max_predictions_per_seq": 0}, "must be at least 1. Received: 0"),
-        ({"max_ngram": 0}, "max_ngram must be at least 1"),
-    ],
-)
-def test_masking_options_are_checked(values, message):
-    with pytest.raises(UserError, match=message):
-        MaskingOptions(**values)
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"sentence_pairs": "all"}, "sentence_pairs must be one of nsp"),
-        ({"short_seq_prob": -1}, "short_seq_prob must lie in 0 to 1"),
-        ({"dupe_factor": 0}, "dupe_factor must be at least 1"),
-        ({"max_seq_length": 4}, "max_seq_length must be at least 5"),
-        ({"max_seq_length": 1 << 16}, "max_seq_length must be below 65536"),
-        ({"max_seq_length": 16}, "predictions_per_seq=20 do not fit.* 13"),
-    ],
-)
-def test_instance_options_are_checked(values, message):
-    with pytest.raises(UserError, match=message):
-        InstanceOptions(**values)
 
 
 def test_the_shortest_instances(run_job):
