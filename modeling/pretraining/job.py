@@ -7,6 +7,8 @@ import hashlib
 import os
 from typing import Any
 
+from absl import logging
+
 from modeling.errors import UserError
 from modeling.output_files import write_json
 from modeling.pretraining.corpus_writer import (
@@ -32,7 +34,11 @@ from modeling.records.files import (
     shard_names,
 )
 from modeling.text_files import find_files, is_read_once
-from modeling.tokenization import Tokenizer, load_tokenizer
+from modeling.tokenization import (
+    Tokenizer,
+    describe_case_mismatch,
+    load_tokenizer,
+)
 from modeling.workers import Workers
 
 # Of what the functions of tokenization make of a text.
@@ -180,6 +186,11 @@ class _Run:
         _check_inputs(job, self._text_files)
         _check_outputs(job, self._text_files)
         self._tokenizer = job.tokenizer.load()
+        mismatch = describe_case_mismatch(
+            self._tokenizer.do_lower_case, self._tokenizer.vocab
+        )
+        if mismatch:
+            logging.warning("%s", mismatch)
         self._vocabulary = RecordVocabulary.of(self._tokenizer)
         self._settings = _corpus_settings(job, self._tokenizer)
         self._directory = job.corpus_dir or corpus_name(job.output_name)

@@ -1,5 +1,6 @@
 """The whole job: what it writes, and that nothing but its settings matters."""
 
+import dataclasses
 import gzip
 import json
 import os
@@ -13,6 +14,7 @@ import tensorflow as tf
 
 from modeling.errors import UserError
 from modeling.pretraining import (
+    TokenizerFiles,
     WordOptions,
     create_pretraining_data,
 )
@@ -25,6 +27,7 @@ from modeling.records import (
     read_metadata,
     unmasked_features,
 )
+from tests.pretraining.conftest import VOCAB
 
 
 def read_records(job):
@@ -183,6 +186,20 @@ def test_report(run_job, tmp_path, caplog):
     assert f"input_ids: {first}" in text
     assert "40 documents" in text and "Wrote" in text
     assert "Seconds: starting" in text
+
+
+@pytest.mark.parametrize("is_uncased", [True, False])
+def test_a_case_that_is_not_the_vocabularys_is_told(
+    is_uncased, make_job, tmp_path, caplog
+):
+    tokens = VOCAB.read_text("utf-8").splitlines()
+    vocab = tmp_path / "uncased.txt"
+    uncased = [t for t in tokens if t.startswith("[") or t == t.lower()]
+    vocab.write_text("\n".join(uncased), "utf-8")
+    files = TokenizerFiles(str(vocab), do_lower_case=is_uncased)
+    create_pretraining_data(dataclasses.replace(make_job(), tokenizer=files))
+    told = "model seems to be uncased: words with capitals would become [UNK]"
+    assert (told in caplog.text) == (not is_uncased)
 
 
 def test_chinese_words(run_job, tmp_path):
