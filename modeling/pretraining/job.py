@@ -302,7 +302,7 @@ def _check_outputs(job: PretrainingDataJob, text_files: list[str]) -> None:
         raise UserError(
             f"An output has no name. Received: output_file={job.output_file!r}"
         )
-    if len(set(outputs)) < len(outputs):
+    if len(set(map(os.path.abspath, outputs))) < len(outputs):
         raise UserError(f"Two outputs have one name: {', '.join(outputs)}")
     read = (
         *text_files,

@@ -21,6 +21,7 @@ from modeling.pretraining import (
         ({"show_instances": -1}, "show_instances must not be negative"),
         ({"num_shards": 2, "output_file": "a,b"}, "Name one output_file"),
         ({"output_file": "a,a"}, "Two outputs have one name"),
+        ({"output_file": "a,./a"}, "Two outputs have one name"),
         ({"output_file": "a,"}, "An output has no name. Received: .*'a,'"),
         ({"output_file": "gs://b/a"}, "gs://b/a is not a file of this machine"),
         (
