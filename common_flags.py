@@ -151,16 +151,34 @@ def define_masking_flags() -> None:
         "one_decision_per_word",
         False,
         "Whether the tokens of a word all become [MASK], all random or all "
-        "stay.",
+        "stay; with --masking=whole_word, ngram or span.",
     )
 
 
+# What has no effect with any other --masking.
+_MASKINGS_WITH = {
+    "max_ngram": ("ngram",),
+    "one_decision_per_word": ("whole_word", "ngram", "span"),
+}
+
+
 def masking_options(max_predictions_per_seq: int) -> MaskingOptions:
-    """The flags of `define_masking_flags`."""
+    """The flags of `define_masking_flags`.
+
+    Raises:
+      UserError: a value out of range, or flags that do not go together.
+    """
     from modeling.pretraining import MaskingOptions
 
+    method = _masking_method()
+    for flag, methods in _MASKINGS_WITH.items():
+        if FLAGS[flag].value != FLAGS[flag].default and method not in methods:
+            raise UserError(
+                f"--{flag} goes with --masking={' or '.join(methods)}. "
+                f"Received: --masking={method}"
+            )
     return MaskingOptions(
-        method=_masking_method(),
+        method=method,
         masked_lm_prob=FLAGS.masked_lm_prob,
         max_predictions_per_seq=max_predictions_per_seq,
         replace_with_mask_prob=FLAGS.replace_with_mask_prob,

@@ -178,7 +178,7 @@ def main(argv: list[str]) -> None:
         options=options,
         words=words,
         num_shards=_NUM_SHARDS.value,
-        num_workers=_NUM_WORKERS.value or os.cpu_count() or 1,
+        num_workers=_num_workers(),
         gzip=_GZIP.value,
         corpus_dir=_CORPUS_DIR.value,
         show_instances=_SHOW_INSTANCES.value,
@@ -186,6 +186,12 @@ def main(argv: list[str]) -> None:
         beam_options=tuple(_BEAM_OPTION.value),
     )
     create_pretraining_data(job)
+
+
+def _num_workers() -> int:
+    if _NUM_WORKERS.value is None:
+        return os.cpu_count() or 1
+    return _NUM_WORKERS.value
 
 
 def _word_source() -> str:

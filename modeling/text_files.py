@@ -8,7 +8,7 @@ import gzip
 import os
 import sys
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO
 
 from modeling.errors import UserError
@@ -16,12 +16,17 @@ from modeling.errors import UserError
 STDIN = "-"
 
 
-def find_files(patterns: str, allow_stdin: bool = False) -> list[str]:
+def find_files(
+    patterns: str,
+    allow_stdin: bool = False,
+    leave_out: Callable[[str], bool] = lambda path: False,
+) -> list[str]:
     """Files of a comma-separated list of names and globs, in its order.
 
     Args:
       patterns: each may match several files, which come sorted.
       allow_stdin: whether "-" stands for standard input.
+      leave_out: tells of what a glob matches that is not meant.
 
     Raises:
       UserError: a name or pattern that matches no file, or a directory.
@@ -33,6 +38,8 @@ def find_files(patterns: str, allow_stdin: bool = False) -> list[str]:
             files.append(pattern)
             continue
         found = match_files(pattern)
+        if found != [pattern]:
+            found = [path for path in found if not leave_out(path)]
         if not found:
             raise UserError(f"Input: no file matches {pattern!r}.")
         for path in found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent import futures
@@ -96,6 +97,8 @@ _known: Mapping[str, Callable[[Any], Any]]
 def _start(functions: Mapping[str, Callable[[Any], Any]]) -> None:
     global _known
     _known = functions
+    # The terminal tells every process of a Ctrl-C; the parent ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 

@@ -182,6 +182,9 @@ def test_shards_workers_and_corpus_dir(tmp_path):
         (["--max_predictions_per_seq=62"], "=62 do not fit: of max_seq_len"),
         (["--segmented_input", "--jieba"], "Received: spaces and jieba"),
         (["--spm_model_file=x"], "Give either vocab_file"),
+        (["--num_workers=0"], "num_workers must be positive. Received: 0"),
+        (["--max_ngram=2"], "--masking=ngram. Received: --masking=token"),
+        (["--one_decision_per_word"], "goes with --masking=whole_word or"),
     ],
 )
 def test_a_users_mistake_ends_with_status_1_and_no_traceback(

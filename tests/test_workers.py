@@ -17,6 +17,11 @@ def _die(number):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def _interrupt(number):
+    os.kill(os.getpid(), signal.SIGINT)
+    return number
+
+
 def _fail(number):
     raise ValueError(f"no {number}")
 
@@ -32,6 +37,12 @@ def test_an_exception_is_raised_here():
     with Workers({"fail": _fail}, 2) as workers:
         with pytest.raises(ValueError, match="no 0"):
             list(workers.map("fail", range(9)))
+
+
+def test_ctrl_c_is_the_parents_to_take():
+    with Workers({"interrupt": _interrupt}, 2) as workers:
+        results = list(workers.map("interrupt", range(3)))
+    assert results == [(number, number) for number in range(3)]
 
 
 def test_a_killed_process_is_told():

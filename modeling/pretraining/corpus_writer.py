@@ -24,11 +24,13 @@ from modeling.pretraining.corpus import (
 from modeling.pretraining.encode import EncodedBlock
 from modeling.pretraining.resumable import (
     GrowingFiles,
+    only_run,
     read_json,
     writing,
 )
 from modeling.pretraining.text import TextBlock, read_blocks
 from modeling.progress import Progress
+from modeling.text_files import is_read_once
 
 
 class Encoders(Protocol):
@@ -55,7 +57,8 @@ def prepare_corpus(
     """Makes sure that a directory holds the corpus of a text.
 
     A whole corpus of the same text and settings is left as it is, and a part of
-    one, from a run that was killed, is gone on with.
+    one, from a run that was killed, is gone on with. Text that can be read only
+    once, such as a pipe's, is tokenized anew, as it cannot be compared first.
 
     Args:
       directory: made where it does not exist.
@@ -76,19 +79,22 @@ def prepare_corpus(
     description = read_json(path)
     if (
         description is not None
+        and not _is_read_once(text_files)
         and description["settings"] == settings
+        and _is_whole(directory, description)
         and description["text"] == _digest_of(text_files)
     ):
         logging.info("The text is tokenized already: %s", directory)
         return description
     with writing(directory):
         os.makedirs(directory, exist_ok=True)
-        if description is not None:
-            os.remove(path)
-        writer = _CorpusWriter(directory, text_files, settings, unknown_id)
-        description = writer.write(workers)
-        write_json(path, description)
-        os.remove(os.path.join(directory, _RECORD))
+        with only_run(os.path.join(directory, "lock"), directory):
+            if description is not None:
+                os.remove(path)
+            writer = _CorpusWriter(directory, text_files, settings, unknown_id)
+            description = writer.write(workers)
+            write_json(path, description)
+            os.remove(os.path.join(directory, _RECORD))
     return description
 
 
@@ -164,6 +170,8 @@ class _CorpusWriter:
 
         Where it does not, the text is begun anew.
         """
+        if _is_read_once(self._text_files):
+            return False
         digest, blocks = _TextDigest(), read_blocks(self._text_files)
         for block in itertools.islice(blocks, state["counts"]["blocks"]):
             digest.update(block)
@@ -238,5 +246,26 @@ def _digest_of(text_files: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
+def _is_whole(directory: str, description: Mapping[str, Any]) -> bool:
+    """Whether the files have the sizes that they had when they were written."""
+    settings, counts = description["settings"], description["counts"]
+    sizes = {
+        IDS: counts["tokens"] * np.dtype(settings["id_type"]).itemsize,
+        SENTENCES: 8 * (counts["sentences"] + 1),
+        DOCUMENTS: 8 * (counts["documents"] + 1),
+    }
+    if settings["has_joins"]:
+        sizes[JOINS] = counts["tokens"]
+    paths = {os.path.join(directory, name): sizes[name] for name in sizes}
+    return all(
+        os.path.exists(path) and os.path.getsize(path) == size
+        for path, size in paths.items()
+    )
+
+
+def _is_read_once(text_files: Sequence[str]) -> bool:
+    return any(map(is_read_once, text_files))
+
+
 def _is_plain(path: str) -> bool:
-    return os.path.exists(path) and not path.endswith(".gz")
+    return os.path.isfile(path) and not path.endswith(".gz")

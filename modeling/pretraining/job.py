@@ -7,6 +7,8 @@ import hashlib
 import os
 from typing import Any
 
+from absl import logging
+
 from modeling.errors import UserError
 from modeling.output_files import write_json
 from modeling.pretraining.corpus_writer import (
@@ -18,19 +20,29 @@ from modeling.pretraining.encode import BlockEncoder, id_type
 from modeling.pretraining.make_records import PairMaker, RecordMaker
 from modeling.pretraining.options import InstanceOptions
 from modeling.pretraining.report import Report, log_instances
-from modeling.pretraining.resumable import writing
+from modeling.pretraining.resumable import only_run, writing
 from modeling.pretraining.shards import ShardSet
 from modeling.pretraining.vocabulary import RecordVocabulary
 from modeling.pretraining.words import WordOptions, segmenter_version
 from modeling.progress import Phases
 from modeling.records import RecordMetadata, vocabulary_digest
-from modeling.records.files import corpus_name, report_name, shard_names
-from modeling.text_files import find_files
-from modeling.tokenization import Tokenizer, load_tokenizer
+from modeling.records.files import (
+    corpus_name,
+    lies_beside,
+    partial_name,
+    report_name,
+    shard_names,
+)
+from modeling.text_files import find_files, is_read_once
+from modeling.tokenization import (
+    Tokenizer,
+    describe_case_mismatch,
+    load_tokenizer,
+)
 from modeling.workers import Workers
 
 # Of what the functions of tokenization make of a text.
-_CORPUS_VERSION = 1
+_CORPUS_VERSION = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +102,11 @@ class PretrainingDataJob:
                 raise UserError(
                     f"{name} must be positive. Received: {getattr(self, name)}"
                 )
+        if self.show_instances < 0:
+            raise UserError(
+                "show_instances must not be negative. Received: "
+                f"{self.show_instances}"
+            )
         if self.num_shards > 1 and "," in self.output_file:
             raise UserError(
                 "Name one output_file to be split in num_shards, or name every "
@@ -101,6 +118,11 @@ class PretrainingDataJob:
             raise UserError(
                 "masking=span needs spans: give a span_dictionary, or mark "
                 "them in the text as [[span]] with marked_spans."
+            )
+        if method not in ("span", "none") and self.words.span_dictionary:
+            raise UserError(
+                "A span_dictionary goes with masking=span or none. Received: "
+                f"masking={method}"
             )
         if method == "token" and not self.words.in_tokens:
             raise UserError(
@@ -133,7 +155,8 @@ def create_pretraining_data(job: PretrainingDataJob) -> dict[str, Any]:
     Source: `create_pretraining_data.main`.
     """
     run = _Run(job)
-    with writing(job.output_name):
+    lock = f"{partial_name(job.output_name)}.lock"
+    with writing(job.output_name), only_run(lock, job.output_name):
         totals = run.on_beam() if job.runner == "beam" else run.locally()
         report = Report(run.corpus["counts"], totals, job.options)
         run.shards.commit(run.describe(report))
@@ -153,9 +176,21 @@ class _Run:
 
     def __init__(self, job: PretrainingDataJob) -> None:
         self._job, self.phases = job, Phases()
-        self._text_files = find_files(job.input_file)
+        self._text_files = find_files(
+            job.input_file,
+            # Of a run that was killed, or of the one before.
+            leave_out=lambda path: lies_beside(
+                path, [job.output_name, *job.output_files]
+            ),
+        )
+        _check_inputs(job, self._text_files)
         _check_outputs(job, self._text_files)
         self._tokenizer = job.tokenizer.load()
+        mismatch = describe_case_mismatch(
+            self._tokenizer.do_lower_case, self._tokenizer.vocab
+        )
+        if mismatch:
+            logging.warning("%s", mismatch)
         self._vocabulary = RecordVocabulary.of(self._tokenizer)
         self._settings = _corpus_settings(job, self._tokenizer)
         self._directory = job.corpus_dir or corpus_name(job.output_name)
@@ -252,12 +287,38 @@ class _Run:
         )
 
 
+def _check_inputs(job: PretrainingDataJob, text_files: list[str]) -> None:
+    read_once = [path for path in text_files if is_read_once(path)]
+    if read_once and job.runner == "beam":
+        raise UserError(
+            f"{read_once[0]} can be read only once, and runner=beam reads the "
+            "text in several processes. Write it to a file first."
+        )
+
+
 def _check_outputs(job: PretrainingDataJob, text_files: list[str]) -> None:
     outputs = job.output_files
-    if len(set(outputs)) < len(outputs):
+    if "" in outputs:
+        raise UserError(
+            f"An output has no name. Received: output_file={job.output_file!r}"
+        )
+    if len(set(map(os.path.abspath, outputs))) < len(outputs):
         raise UserError(f"Two outputs have one name: {', '.join(outputs)}")
-    inputs = set(map(os.path.abspath, text_files))
+    read = (
+        *text_files,
+        job.tokenizer.vocab_file,
+        job.tokenizer.spm_model_file,
+        job.words.word_dictionary,
+        job.words.span_dictionary,
+    )
+    inputs = {os.path.abspath(path) for path in read if path}
     for path in outputs:
+        if "://" in path:
+            raise UserError(
+                f"The output {path} is not a file of this machine or of a "
+                "file system that it mounts. Write the records to such a file "
+                "and copy them."
+            )
         directory = os.path.dirname(os.path.abspath(path))
         if not os.path.isdir(directory):
             raise UserError(
@@ -272,7 +333,10 @@ def _check_outputs(job: PretrainingDataJob, text_files: list[str]) -> None:
                 f"The output {path} is a directory. Name a file in it."
             )
         if os.path.abspath(path) in inputs:
-            raise UserError(f"{path} is both input and output.")
+            raise UserError(
+                f"{path} is both input and output. Name other input, or write "
+                "elsewhere."
+            )
 
 
 def _check_documents(documents: int, options: InstanceOptions) -> None:

@@ -11,6 +11,8 @@ import numpy as np
 _GAMMA = 0x9E3779B97F4A7C15
 _MULTIPLIERS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 _MODULUS = 1 << 64
+# Numbers drawn by one call.
+_AT_ONCE = 1 << 12
 
 
 def draw(keys: np.ndarray, counters: np.ndarray | int) -> np.ndarray:
@@ -65,12 +67,16 @@ def heads(numbers: np.ndarray, tosses: np.ndarray) -> np.ndarray:
       tosses: int64 [B]
     """
     total = np.zeros(len(tosses), np.int64)
-    counter = 0
+    first = 0
     left = np.flatnonzero(tosses > 0)
     while left.size:
-        bits = np.minimum(tosses[left] - 64 * counter, 64).astype(np.uint64)
-        drawn = draw(numbers[left], counter) >> (np.uint64(64) - bits)
-        total[left] += np.bitwise_count(drawn)
-        counter += 1
-        left = left[tosses[left] > 64 * counter]
+        # Many have one number's worth of tosses; few may have thousands.
+        counters = first + np.arange(max(1, _AT_ONCE // left.size))
+        bits = np.clip(tosses[left, None] - 64 * counters, 0, 64)
+        drawn = draw(numbers[left, None], counters)
+        # numpy shifts by 64 bits to zero.
+        drawn >>= np.uint64(64) - bits.astype(np.uint64)
+        total[left] += np.bitwise_count(drawn).sum(axis=1, dtype=np.int64)
+        first += len(counters)
+        left = left[tosses[left] > 64 * first]
     return total

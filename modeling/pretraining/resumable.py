@@ -7,6 +7,7 @@ that goes on cuts off the rest.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import time
@@ -107,6 +108,35 @@ class GrowingFiles:
             )
             return {}, None
         return sizes, record["state"]
+
+
+@contextlib.contextmanager
+def only_run(path: str, what: str) -> Iterator[None]:
+    """Keeps every other run from the same files, until the block ends.
+
+    Args:
+      path: of a file to lock. The lock of a run that was killed is free.
+      what: is written, for the message.
+
+    Raises:
+      UserError: another run holds the lock.
+    """
+    with open(path, "wb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(
+                f"Another run is writing {what}. Wait until it has ended, or "
+                "write elsewhere."
+            ) from error
+        except OSError:
+            # Not every shared file system has locks; it must do without.
+            pass
+        try:
+            yield
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(path)
 
 
 def _size(path: str) -> int:

@@ -148,7 +148,8 @@ class ShardSet:
             os.remove(_record_name(path))
         for path in descriptions:
             write_json(path, metadata.as_json())
-        for path in (self._instances, f"{self._instances}.json"):
+        # Never a description of what is gone.
+        for path in (f"{self._instances}.json", self._instances):
             with contextlib.suppress(FileNotFoundError):
                 os.remove(path)
 

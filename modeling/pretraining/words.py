@@ -217,9 +217,9 @@ def _import_jieba() -> types.ModuleType:
 
 
 def _read_entries(path: str) -> list[str]:
-    entries = [
-        line for block in read_blocks([path]) for line in block.lines() if line
-    ]
+    lines = [line for block in read_blocks([path]) for line in block.lines()]
+    # Some editors put a byte order mark before the first word.
+    entries = [entry for line in lines if (entry := line.lstrip("\ufeff"))]
     if not entries:
         raise UserError(f"The dictionary {path} has no entries.")
     return entries

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
 from modeling.errors import UserError, without_operations
@@ -53,6 +53,21 @@ def partial_name(path: str) -> str:
 def corpus_name(output_file: str) -> str:
     """The directory of an output's tokenized text."""
     return _beside(output_file, _CORPUS)
+
+
+def lies_beside(path: str, outputs: Iterable[str]) -> bool:
+    """Whether a file or directory is there for the sake of some output."""
+    path = os.path.abspath(path)
+    for output in map(os.path.abspath, outputs):
+        partial = partial_name(output)
+        if path.startswith(f"{partial}.") or path in (
+            partial,
+            metadata_name(output),
+            report_name(output),
+            corpus_name(output),
+        ):
+            return True
+    return False
 
 
 def _beside(path: str, prefix: str) -> str:

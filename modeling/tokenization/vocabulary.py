@@ -11,7 +11,8 @@ def load_vocab(path: str | os.PathLike[str]) -> dict[str, int]:
 
     As in the original, lines end at a line feed only, carriage returns vanish,
     white space around a token does too, a blank line gives its id to the token
-    "", and of a token that stands twice the last line counts.
+    "", and of a token that stands twice the last line counts. A byte order
+    mark, which some editors write, is no part of the first token.
 
     Raises:
       UserError: no such file, an empty one, or one that is not UTF-8.
@@ -38,7 +39,8 @@ def load_vocab(path: str | os.PathLike[str]) -> dict[str, int]:
             f"The vocabulary {os.fspath(path)} is empty. It needs one token a "
             "line, as in the vocab.txt of a released model."
         )
-    lines = text.replace("\r", "").removesuffix("\n").split("\n")
+    text = text.removeprefix("\ufeff").replace("\r", "")
+    lines = text.removesuffix("\n").split("\n")
     return {line.strip(): index for index, line in enumerate(lines)}
 
 

@@ -11,7 +11,11 @@ from modeling.pretraining import WordOptions
 from modeling.pretraining.corpus import MappedArray
 from modeling.pretraining.corpus_writer import open_corpus, prepare_corpus
 from modeling.pretraining.encode import BlockEncoder
-from modeling.pretraining.resumable import GrowingFiles, read_json
+from modeling.pretraining.resumable import (
+    GrowingFiles,
+    only_run,
+    read_json,
+)
 from modeling.pretraining.text import read_blocks
 from modeling.workers import Workers
 from tests.pretraining.conftest import VOCAB
@@ -123,6 +127,46 @@ def test_a_corpus_is_used_again_while_nothing_changed(
     corpus, second = prepare(path)
     assert second["text"] != first["text"]
     assert len(documents_of(corpus, tokenizer)[1]) == 2
+
+
+@pytest.mark.parametrize("name", ["ids.bin", "sentences.bin", "documents.bin"])
+def test_a_corpus_that_lost_a_part_is_made_anew(
+    name, prepare, tmp_path, text, tokenizer
+):
+    expected = documents_of(prepare(text)[0], tokenizer)
+    path = tmp_path / "corpus" / name
+    path.write_bytes(path.read_bytes()[:-8])
+    assert documents_of(prepare(text)[0], tokenizer) == expected
+    path.unlink()
+    assert documents_of(prepare(text)[0], tokenizer) == expected
+
+
+def test_a_corpus_is_tokenized_by_one_run(prepare, tmp_path, text):
+    (tmp_path / "corpus").mkdir()
+    with only_run(str(tmp_path / "corpus" / "lock"), "it"):
+        with pytest.raises(UserError, match="Another run is writing .*corpus"):
+            prepare(text)
+    prepare(text)
+
+
+def test_a_pipe_is_read_once(prepare, text, tokenizer):
+    def prepare_from(content):
+        pipe, end = os.pipe()
+        # Small enough for the pipe to hold.
+        os.write(end, content)
+        os.close(end)
+        try:
+            return documents_of(prepare(f"/dev/fd/{pipe}")[0], tokenizer)
+        finally:
+            os.close(pipe)
+
+    content = text.read_bytes()
+    expected = documents_of(prepare(text)[0], tokenizer)
+    assert prepare_from(content) == expected
+    # What an earlier run has left cannot be compared without reading.
+    with pytest.raises(UserError, match="not UTF-8"):
+        prepare_from(content + b"\xff\n")
+    assert prepare_from(b"home\n\n" + content)[0] == [["home"]]
 
 
 def test_an_interrupted_corpus_is_gone_on_with(

@@ -1,8 +1,8 @@
 """The whole job: what it writes, and that nothing but its settings matters."""
 
+import dataclasses
 import gzip
 import json
-import os
 import re
 import sys
 import types
@@ -11,10 +11,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from modeling.errors import UserError
 from modeling.pretraining import (
-    InstanceOptions,
-    MaskingOptions,
+    TokenizerFiles,
     WordOptions,
     create_pretraining_data,
 )
@@ -25,6 +23,7 @@ from modeling.records import (
     read_metadata,
     unmasked_features,
 )
+from tests.pretraining.conftest import VOCAB
 
 
 def read_records(job):
@@ -181,6 +180,20 @@ def test_report(run_job, tmp_path, caplog):
     assert "Seconds: starting" in text
 
 
+@pytest.mark.parametrize("is_uncased", [True, False])
+def test_a_case_that_is_not_the_vocabularys_is_told(
+    is_uncased, make_job, tmp_path, caplog
+):
+    tokens = VOCAB.read_text("utf-8").splitlines()
+    vocab = tmp_path / "uncased.txt"
+    uncased = [t for t in tokens if t.startswith("[") or t == t.lower()]
+    vocab.write_text("\n".join(uncased), "utf-8")
+    files = TokenizerFiles(str(vocab), do_lower_case=is_uncased)
+    create_pretraining_data(dataclasses.replace(make_job(), tokenizer=files))
+    told = "model seems to be uncased: words with capitals would become [UNK]"
+    assert (told in caplog.text) == (not is_uncased)
+
+
 def test_chinese_words(run_job, tmp_path):
     path = tmp_path / "zh.txt"
     path.write_text("你好 世界 。\n世界 你好\n\n你好 你好 世界\n" * 9, "utf-8")
@@ -213,129 +226,6 @@ def test_chinese_words(run_job, tmp_path):
             assert chosen[:, :-1][is_word].any()
 
 
-def test_an_interrupted_run_goes_on_where_it_was(
-    make_job, tmp_path, monkeypatch
-):
-    module = "modeling.pretraining."
-    monkeypatch.setattr(f"{module}shards.INSTANCES_PER_PIECE", 50)
-    monkeypatch.setattr(f"{module}resumable._SECONDS_BETWEEN_RECORDS", 0)
-    whole, part = tmp_path / "whole", tmp_path / "part"
-    for directory in (whole, part):
-        directory.mkdir()
-    jobs = [
-        make_job(output_file=str(d / "out.tfrecord"), num_shards=2)
-        for d in (whole, part)
-    ]
-    create_pretraining_data(jobs[0])
-    from modeling.pretraining.make_records import RecordMaker
-
-    original, calls = RecordMaker.__call__, []
-
-    def stop_after(limit):
-        def call(self, instances):
-            if len(calls) == limit:
-                raise KeyboardInterrupt
-            calls.append(len(instances))
-            return original(self, instances)
-
-        monkeypatch.setattr(RecordMaker, "__call__", call)
-
-    for limit in (2, 5):
-        stop_after(limit)
-        with pytest.raises(KeyboardInterrupt):
-            create_pretraining_data(jobs[1])
-        assert not list(part.glob("out*")) and not list(part.glob("metadata*"))
-    stop_after(None)
-    create_pretraining_data(jobs[1])
-    assert contents(part) == contents(whole)
-    # Nothing was made twice.
-    assert sum(calls) == read_metadata(jobs[0].output_files).counts["instances"]
-
-
-def test_earlier_outputs_stay_until_the_new_ones_are_whole(
-    run_job, make_job, monkeypatch, tmp_path
-):
-    job, _ = run_job()
-    before = contents(tmp_path)
-
-    from modeling.pretraining.make_records import RecordMaker
-
-    for error, expected, message in (
-        (
-            OSError(28, "No space left on device"),
-            UserError,
-            "Cannot write .*No",
-        ),
-        # A defect of ours is not called the disk's.
-        (OSError(9, "Bad file descriptor"), OSError, "Bad file descriptor"),
-    ):
-
-        def fail(self, instances, error=error):
-            raise error
-
-        with monkeypatch.context() as patch:
-            patch.setattr(RecordMaker, "__call__", fail)
-            with pytest.raises(expected, match=message):
-                create_pretraining_data(make_job(random_seed=1))
-    assert before.items() <= contents(tmp_path).items()
-    create_pretraining_data(make_job(random_seed=1))
-    after = contents(tmp_path)
-    assert after.keys() == before.keys()
-    assert after["out.tfrecord"] != before["out.tfrecord"]
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"num_shards": 0}, "num_shards must be positive. Received: 0"),
-        ({"num_workers": 0}, "num_workers must be positive"),
-        ({"num_shards": 2, "output_file": "a,b"}, "Name one output_file"),
-        ({"output_file": "a,a"}, "Two outputs have one name"),
-        ({"output_file": "text.txt"}, "both input and output"),
-        ({"output_file": "nowhere/a"}, "nowhere does not exist"),
-        ({"output_file": "folder"}, "folder is a directory"),
-        ({"input_file": "nowhere*"}, "no file matches 'nowhere"),
-        ({"input_file": "one.txt"}, "single document.*sentence_pairs=nsp"),
-        (
-            {"input_file": "one.txt", "sentence_pairs": "sop"},
-            "single document.*sentence_pairs=sop",
-        ),
-        ({"vocab_file": "small.txt"}, r"lacks the special token \[MASK\]"),
-        ({"vocab_file": "special.txt"}, "special and unused entries only"),
-        ({"vocab_file": "nowhere.txt"}, "Cannot read the vocabulary nowhere"),
-        ({"num_shards": 5000}, "fewer instances than the 5000 shards"),
-        ({"method": "span"}, "masking=span needs spans"),
-        (
-            {"words": WordOptions("spaces")},
-            "masking=token masks single tokens",
-        ),
-        (
-            {
-                "method": "whole_word",
-                "words": WordOptions("dictionary", "nowhere.txt"),
-            },
-            "Cannot read nowhere.txt",
-        ),
-    ],
-)
-def test_what_cannot_work_is_told(
-    changes, message, make_job, tmp_path, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "one.txt").write_text("the dog\nran\n")
-    (tmp_path / "small.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\nthe\n")
-    (tmp_path / "special.txt").write_text(
-        "[PAD]\n[unused0]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n"
-    )
-    (tmp_path / "folder").mkdir()
-    changes = {"input_file": "text.txt", "output_file": "out", **changes}
-    (tmp_path / "out").write_text("an earlier output")
-    with pytest.raises(UserError, match=message):
-        create_pretraining_data(make_job(**changes))
-    assert (tmp_path / "out").read_text() == "an earlier output"
-    assert "metadata.out.json" not in os.listdir(tmp_path)
-
-
 def test_another_jieba_may_cut_other_words(
     run_job, tmp_path, monkeypatch, caplog
 ):
@@ -355,40 +245,6 @@ def test_a_single_document_without_pairs(run_job, tmp_path):
     path.write_text("the dog\nhome\n")
     _, report = run_job(input_file=str(path), sentence_pairs="none")
     assert report["instances"] == 3
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"method": "words"}, "masking must be one of token.*'words'"),
-        ({"masked_lm_prob": 1.5}, "masked_lm_prob must lie in 0 to 1"),
-        (
-            {"replace_with_mask_prob": 0.8, "replace_with_random_prob": 0.3},
-            "must not sum to more than 1. Received: 1.1",
-        ),
-        ({"max_predictions_per_seq": 0}, "must be at least 1. Received: 0"),
-        ({"max_ngram": 0}, "max_ngram must be at least 1"),
-    ],
-)
-def test_masking_options_are_checked(values, message):
-    with pytest.raises(UserError, match=message):
-        MaskingOptions(**values)
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"sentence_pairs": "all"}, "sentence_pairs must be one of nsp"),
-        ({"short_seq_prob": -1}, "short_seq_prob must lie in 0 to 1"),
-        ({"dupe_factor": 0}, "dupe_factor must be at least 1"),
-        ({"max_seq_length": 4}, "max_seq_length must be at least 5"),
-        ({"max_seq_length": 1 << 16}, "max_seq_length must be below 65536"),
-        ({"max_seq_length": 16}, "predictions_per_seq=20 do not fit.* 13"),
-    ],
-)
-def test_instance_options_are_checked(values, message):
-    with pytest.raises(UserError, match=message):
-        InstanceOptions(**values)
 
 
 def test_the_shortest_instances(run_job):

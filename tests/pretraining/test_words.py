@@ -53,9 +53,10 @@ def test_words_from_spaces_beside_other_scripts(tokenizer):
 
 def test_words_from_a_dictionary(tokenizer, tmp_path):
     dictionary = tmp_path / "words.txt"
-    # As jieba's, with a frequency; the longest word from the left counts.
+    # As jieba's, with a frequency, and as Notepad's, with a byte order mark;
+    # the longest word from the left counts.
     dictionary.write_text(
-        "\n".join(["语言模型 5 n", *WORDS, "词的", "型来预测"]), "utf-8"
+        "\n".join(["语言模型 5 n", *WORDS, "词的", "型来预测"]), "utf-8-sig"
     )
     options = WordOptions("dictionary", str(dictionary))
     expected = ["使用", "语言模型", "来", "预测", "下", "一个", "词的", "概率"]

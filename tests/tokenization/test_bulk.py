@@ -108,6 +108,26 @@ def test_lines(data, lengths, tokenizer):
     assert encoded(BulkTokenizer(tokenizer), data)[1] == lengths
 
 
+@pytest.mark.parametrize("longest", [1, 2, 7, 30, 1000])
+def test_long_lines_are_encoded_in_parts(longest, tokenizer, monkeypatch):
+    line = "abcabc c a. é " * 9
+    lines = ["ab c", "", " ", line, line * 2, "a" * 90 + " a", "c"]
+    data = "\n".join(lines).encode()
+    sizes = []
+
+    def split(text):
+        sizes.append(len(text))
+        return split_text(text)
+
+    split_text = bulk._split
+    monkeypatch.setattr(bulk, "_split", split)
+    monkeypatch.setattr(bulk, "_LONGEST_PART", longest)
+    assert encoded(BulkTokenizer(tokenizer), data) == expected(tokenizer, lines)
+    if longest == 30:
+        # From a word that is longer on, the rest is one part.
+        assert max(sizes[:-1]) <= longest and sizes[-1] < 100
+
+
 def test_bounds_of_cjk_characters():
     codes = [b + d for r in CJK_RANGES for b in r for d in (-1, 0, 1)]
     characters = [chr(code) for code in codes]

@@ -105,11 +105,18 @@ def test_size_that_does_not_fit_tells_the_one_that_does(model_type):
     assert learn(model_type, vocab_size=most)
 
 
+def test_text_that_the_learner_refuses_is_told():
+    # The character that stands for a space to it, and so is none.
+    with pytest.raises(UserError, match="cannot learn from this text"):
+        learn_sentencepiece(["\u2581"], SentencePieceOptions("bpe", 8))
+
+
 @pytest.mark.parametrize(
     "values, message",
     [
         ({"model_type": "word"}, "one of unigram, bpe. Received: 'word'"),
-        ({"vocab_size": 0}, "vocab_size must be at least 1"),
+        ({"vocab_size": 4}, "vocab_size must be at least 5"),
+        ({"vocab_size": 6, "num_unused": 2}, "vocab_size must be at least 7"),
         ({"num_unused": -1}, "num_unused must be at least 0"),
         ({"character_coverage": 0.5}, "from 0.98 to 1. Received: 0.5"),
     ],

@@ -38,6 +38,12 @@ def test_empty_file_is_refused(tmp_path):
         vocabulary.load_vocab(path)
 
 
+def test_byte_order_mark_is_no_part_of_a_token(tmp_path):
+    path = tmp_path / "notepad.txt"
+    path.write_bytes(b"\xef\xbb\xbf[PAD]\r\nthe\r\n")
+    assert vocabulary.load_vocab(path) == {"[PAD]": 0, "the": 1}
+
+
 def test_shared_id_is_refused():
     with pytest.raises(UserError, match="'a' and 'b' share the id 7"):
         vocabulary.invert_vocab({"a": 7, "c": 1, "b": 7})

@@ -63,12 +63,16 @@ class SentencePieceOptions:
                 f"model_type must be one of {', '.join(MODEL_TYPES)}. "
                 f"Received: {self.model_type!r}"
             )
-        for name, least in {"vocab_size": 1, "num_unused": 0}.items():
-            if getattr(self, name) < least:
-                raise UserError(
-                    f"{name} must be at least {least}. "
-                    f"Received: {getattr(self, name)}"
-                )
+        if self.num_unused < 0:
+            raise UserError(
+                f"num_unused must be at least 0. Received: {self.num_unused}"
+            )
+        least = len([_PAD, _UNKNOWN, *self.control_pieces])
+        if self.vocab_size < least:
+            raise UserError(
+                f"vocab_size must be at least {least}, for the special pieces. "
+                f"Received: {self.vocab_size}"
+            )
         # The learner refuses less.
         if not 0.98 <= self.character_coverage <= 1:
             raise UserError(
@@ -129,7 +133,7 @@ def learn_sentencepiece(
 
     Raises:
       UserError: a size too small for the characters of the text, or larger
-        than the number of pieces that it has.
+        than the number of pieces that it has, or a text without characters.
     """
     model = io.BytesIO()
     try:
@@ -165,8 +169,8 @@ def measure_model(model: bytes, lines: Iterable[str]) -> Fit:
     return measure_fit(processor.encode, processor.unk_id(), counts)
 
 
-def _explained(error: RuntimeError, options: SentencePieceOptions) -> Exception:
-    """The learner's complaint about the size in our words, or as it was."""
+def _explained(error: RuntimeError, options: SentencePieceOptions) -> UserError:
+    """The learner's complaint, in our words where it is about the size."""
     told = str(error)
     size = f"vocab_size={options.vocab_size}"
     least = re.search(r"smaller than required_chars\. \d+ vs (\d+)", told)
@@ -182,4 +186,4 @@ def _explained(error: RuntimeError, options: SentencePieceOptions) -> Exception:
             f"{size} is too large for this text: it gives {most[1]} pieces at "
             "most."
         )
-    return error
+    return UserError(f"SentencePiece cannot learn from this text: {told}")
