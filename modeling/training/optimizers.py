@@ -110,7 +110,7 @@ class Optimizer:
         self._update = _update_function(
             options.name,
             compiled,
-            in_place=tf.distribute.get_strategy().num_replicas_in_sync == 1,
+            in_place=not tf.distribute.has_strategy(),
         )
 
     @property
@@ -320,8 +320,9 @@ def _update_function(
       name: of the rule.
       compiled: whether XLA compiles it.
       in_place: whether it is given variables rather than values, so that new
-        values take the place of the old in memory. Not with several replicas:
-        there, calls for other slots were seen to change those of the first.
+        values take the place of the old in memory. Not under a strategy, be it
+        of one replica: there, calls for other slots were seen to change those
+        of the first.
     """
     function = functools.partial(tf.function, jit_compile=compiled or None)
     rule = UPDATE_RULES[name]
