@@ -70,9 +70,10 @@ class OptimizerOptions:
                     f"{name} must be at least {least:g} and below {below:g}. "
                     f"Received: {value}"
                 )
-        if self.clip_norm <= 0:
+        if not 0 < self.clip_norm < float("inf"):
             raise UserError(
-                f"clip_norm must be above 0. Received: {self.clip_norm}"
+                "clip_norm must be above 0 and finite; a large one clips "
+                f"nothing. Received: {self.clip_norm}"
             )
         if not 0 < self.layer_decay <= 1:
             raise UserError(

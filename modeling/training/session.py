@@ -17,6 +17,7 @@ from absl import logging
 from modeling.checkpoints import initialize_model
 from modeling.checkpoints.google import write_google_checkpoint
 from modeling.devices import is_chief, num_hosts
+from modeling.output_files import telling
 from modeling.progress import Phases, Progress
 from modeling.training.evaluation import Evaluator
 from modeling.training.inputs import Share, deal, distribute
@@ -178,7 +179,7 @@ class TrainingSession:
             the loss is not finite, or something cannot be written.
         """
         settings = self._all_settings(options, settings)
-        with self.phases.phase("start"):
+        with self.phases.phase("start"), telling(self.output_dir):
             step, optimizer = self._make_step(options)
             state = TrainingState(
                 self.output_dir,
@@ -204,6 +205,7 @@ class TrainingSession:
         )
         with (
             self.phases.phase("training"),
+            telling(self.output_dir),
             StopRequest(options.max_seconds) as stop,
         ):
             trainer = Trainer(
@@ -304,11 +306,14 @@ class TrainingSession:
 
         Returns:
           The prefix of the checkpoint; None on other hosts than the chief.
+
+        Raises:
+          UserError: something cannot be written.
         """
         if not is_chief(self.strategy):
             return None
         prefix = os.path.join(self.output_dir, name)
-        with self.phases.phase("export"):
+        with self.phases.phase("export"), telling(self.output_dir):
             write_google_checkpoint(
                 prefix, {name: read(v) for name, v in self._weights.items()}
             )
@@ -378,10 +383,8 @@ class TrainingSession:
 
     def _row_of_this_host(self, positions: np.ndarray) -> np.ndarray:
         hosts = num_hosts(self.strategy)
-        if len(positions) != hosts:
-            # The settings' check has told of it.
-            return positions[0]
-        if hosts == 1:
+        # The settings' check has told of other hosts than before.
+        if hosts == 1 or len(positions) != hosts:
             return positions[0]
         return positions[self.strategy.cluster_resolver.task_id or 0]
 

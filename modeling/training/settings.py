@@ -12,6 +12,7 @@ from absl import logging
 
 from modeling.errors import UserError
 from modeling.output_files import write_json
+from modeling.training.any_files import make_directory
 from modeling.training.schedules import UNUSED
 
 _FILE = "training_settings.json"
@@ -42,6 +43,8 @@ def check_settings(
     try:
         with tf.io.gfile.GFile(path) as file:
             before = json.loads(file.read())
+        if not isinstance(before, dict):
+            raise ValueError("it holds no settings by name")
     except (ValueError, tf.errors.OpError) as error:
         raise UserError(
             f"Cannot read {path}: {error}. Remove it to go on without "
@@ -68,8 +71,12 @@ def check_settings(
 
 
 def write_settings(directory: str, settings: Mapping[str, Any]) -> None:
-    """Writes what `check_settings` will compare with."""
-    tf.io.gfile.makedirs(directory)
+    """Writes what `check_settings` will compare with.
+
+    Raises:
+      OSError: the file cannot be written.
+    """
+    make_directory(directory)
     write_json(os.path.join(directory, _FILE), settings)
 
 

@@ -163,6 +163,13 @@ def test_changed_settings_are_refused_by_name(tmp_path):
     check_settings(str(tmp_path), {"seed": 2}, allow_changes=True)
 
 
+def test_settings_that_cannot_be_read_are_told(tmp_path):
+    for text in ("", "{", "[1]"):
+        (tmp_path / "training_settings.json").write_text(text)
+        with pytest.raises(UserError, match=r"Cannot read .*settings\.json"):
+            check_settings(str(tmp_path), {"seed": 1}, allow_changes=False)
+
+
 def _settings(kind, **changes):
     return {
         "schedule.kind": kind,
