@@ -552,6 +552,7 @@ def test_a_full_disk_loses_nothing(config_file, tmp_path):
     )
     assert result.returncode == 1
     assert "Cannot write the checkpoint" in result.stderr
+    assert "function_node" not in result.stderr
     assert "Traceback" not in result.stderr
     after = {
         path.name: path.read_bytes() for path in tmp_path.glob("model.ckpt*")

@@ -162,6 +162,8 @@ def _errors_of_writing(prefix: str) -> Iterator[None]:
         yield
     except (tf.errors.OpError, OSError) as error:
         reason = str(error).strip().partition("\n")[0]
+        # Without the names of TensorFlow's operations.
+        reason = re.sub(r"\{\{.*?\}\} *| *\[Op:.*", "", reason)
         raise UserError(
             f"Cannot write the checkpoint {prefix}: {reason}"
         ) from error

@@ -12,7 +12,6 @@ from absl import logging
 
 from modeling.errors import UserError
 from modeling.output_files import write_json
-from modeling.training.any_files import make_directory
 from modeling.training.schedules import UNUSED
 
 _FILE = "training_settings.json"
@@ -76,7 +75,6 @@ def write_settings(directory: str, settings: Mapping[str, Any]) -> None:
     Raises:
       OSError: the file cannot be written.
     """
-    make_directory(directory)
     write_json(os.path.join(directory, _FILE), settings)
 
 
