@@ -160,6 +160,20 @@ _MASKINGS_WITH = {
     "max_ngram": ("ngram",),
     "one_decision_per_word": ("whole_word", "ngram", "span"),
 }
+_MASKING = (
+    "masked_lm_prob",
+    "do_whole_word_mask",
+    "masking",
+    "max_ngram",
+    "replace_with_mask_prob",
+    "replace_with_random_prob",
+    "one_decision_per_word",
+)
+
+
+def given_masking_flags() -> list[str]:
+    """Those of `define_masking_flags` that the user set."""
+    return [f"--{name}" for name in _MASKING if given(name) is not None]
 
 
 def masking_options(max_predictions_per_seq: int) -> MaskingOptions:

@@ -152,6 +152,7 @@ def main(argv: list[str]) -> None:
     records = eval_records = _open(_INPUT_FILE.value, config, vocabulary)
     if _EVAL_INPUT_FILE.value:
         eval_records = _open(_EVAL_INPUT_FILE.value, config, vocabulary)
+    _check_masking_flags(records, eval_records)
     session = TrainingSession(
         _task(config, vocabulary, records, strategy),
         strategy,
@@ -199,6 +200,17 @@ def _open(
     )
 
 
+def _check_masking_flags(*inputs: PretrainingInput) -> None:
+    flags_given = common_flags.given_masking_flags()
+    if flags_given and all(each.mask is None for each in inputs):
+        raise UserError(
+            f"{', '.join(flags_given)}: the records of "
+            f"{inputs[0].source.files[0]} are masked already and cannot be "
+            "masked otherwise. Leave the flags out, or make records with "
+            "--masking=none, which are masked while they are read."
+        )
+
+
 def _task(
     config: BertConfig,
     vocabulary: ModelVocabulary,
@@ -241,6 +253,7 @@ def _train_and_evaluate(
     eval_records: PretrainingInput,
 ) -> None:
     from modeling.devices import is_chief
+    from modeling.output_files import telling
     from modeling.training import Outcome, write_evaluation
 
     log = _run_log(session)
@@ -274,9 +287,10 @@ def _train_and_evaluate(
     if _DO_EVAL.value and not outcome.interrupted:
         results = evaluate(outcome.step)
         if is_chief(session.strategy):
-            write_evaluation(
-                _OUTPUT_DIR.value, results, original=_ORIGINAL_RESULTS
-            )
+            with telling(_OUTPUT_DIR.value):
+                write_evaluation(
+                    _OUTPUT_DIR.value, results, original=_ORIGINAL_RESULTS
+                )
     log.end(session.phases)
     if outcome.signal is not None:
         sys.exit(128 + outcome.signal)

@@ -115,17 +115,22 @@ def define_training_flags(
         lower_bound=0,
     )
     flags.DEFINE_integer(
-        "seed", 12345, "Of initial weights, data order, masks and dropout."
+        "seed",
+        12345,
+        "Of initial weights, data order, masks and dropout.",
+        lower_bound=0,
+        upper_bound=2**32 - 1,
     )
     flags.DEFINE_float(
         "max_train_seconds",
         None,
         "Save and end after this time; the same command goes on.",
+        lower_bound=0.0,
     )
     flags.DEFINE_list(
         "profile_steps",
         [],
-        "First and last step to profile for TensorBoard, as in 10,12.",
+        "First and last step to profile for TensorBoard, from 1, as in 10,12.",
     )
     flags.DEFINE_bool(
         "dry_run",
@@ -216,7 +221,7 @@ def training_options(
             steps_per_call=(
                 FLAGS.iterations_per_loop if is_tpu(strategy) else 1
             ),
-            profile_steps=_profile_steps(),
+            profile_steps=_profile_steps(num_train_steps),
         ),
         batch_size=train_batch_size,
         keep_checkpoints=FLAGS.keep_checkpoints,
@@ -225,13 +230,14 @@ def training_options(
     )
 
 
-def _profile_steps() -> tuple[int, int] | None:
+def _profile_steps(num_train_steps: int) -> tuple[int, int] | None:
     steps = common_flags.numbers("profile_steps")
     if not steps:
         return None
-    if len(steps) != 2 or not 0 <= steps[0] <= steps[1]:
+    if len(steps) != 2 or not 1 <= steps[0] <= steps[1] <= num_train_steps:
         raise UserError(
-            "--profile_steps takes the first and the last step, as in 10,12. "
+            "--profile_steps takes the first and the last step, as in 10,12, "
+            f"of the {num_train_steps} steps, the first of which is 1. "
             f"Received: {','.join(FLAGS.profile_steps)}"
         )
     return int(steps[0]), int(steps[1])

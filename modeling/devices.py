@@ -8,6 +8,7 @@ import json
 import os
 
 import tensorflow as tf
+from absl import logging
 
 from modeling.errors import UserError
 
@@ -146,13 +147,15 @@ _TF_CONFIG_EXAMPLE = (
 
 def _connect_hosts() -> tf.distribute.Strategy:
     _check_tf_config(os.environ.get("TF_CONFIG"))
+    # It waits for them as long as it takes.
+    logging.info("Connecting to the hosts of %s", os.environ["TF_CONFIG"])
     try:
         resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
         return tf.distribute.MultiWorkerMirroredStrategy(resolver)
     except (ValueError, TypeError, tf.errors.OpError) as error:
         raise UserError(
             f"Cannot connect to the hosts that TF_CONFIG lists: {error}. "
-            f"Received: {os.environ['TF_CONFIG']}"
+            f"Is this host's port free? Received: {os.environ['TF_CONFIG']}"
         ) from error
 
 
@@ -165,15 +168,21 @@ def _check_tf_config(text: str | None) -> None:
         )
     try:
         config = json.loads(text)
-        task = config["task"]
-        host = config["cluster"][task["type"]][int(task["index"])]
-        is_right = isinstance(host, str) and ":" in host
+        task, index = config["task"], int(config["task"]["index"])
+        host = config["cluster"][task["type"]][index]
+        is_right = (
+            task["type"] in ("chief", "worker")
+            and index >= 0
+            and isinstance(host, str)
+            and ":" in host
+        )
     except (ValueError, KeyError, TypeError, IndexError):
         is_right = False
     if not is_right:
         raise UserError(
             "TF_CONFIG must be JSON with a cluster and this host's task in it, "
-            f"as in {_TF_CONFIG_EXAMPLE}. Received: {text}"
+            f"a worker or the chief, as in {_TF_CONFIG_EXAMPLE}. Received: "
+            f"{text}"
         )
 
 

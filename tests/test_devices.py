@@ -39,17 +39,26 @@ def test_mirrored_takes_all_local_devices():
     assert num_hosts(strategy) == 1 and is_chief(strategy)
 
 
+def _cluster(kind, index):
+    hosts = {"worker": ["localhost:1"], kind: ["localhost:1"]}
+    task = {"type": kind, "index": index}
+    return json.dumps({"cluster": hosts, "task": task})
+
+
 @pytest.mark.parametrize(
     "cluster",
     [
         "not json",
         json.dumps({"task": {"type": "worker", "index": 0}}),
         json.dumps({"cluster": {"worker": "a"}, "task": {}}),
+        # An evaluator would train by itself, into the directory of the others.
+        _cluster("evaluator", 0),
+        _cluster("worker", -1),
     ],
 )
 def test_a_wrong_cluster_is_told(cluster, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", cluster)
-    with pytest.raises(UserError, match="TF_CONFIG"):
+    with pytest.raises(UserError, match="TF_CONFIG must be JSON"):
         make_strategy("auto")
 
 

@@ -13,6 +13,7 @@ import pytest
 from absl import flags, logging
 from absl.testing import flagsaver
 
+from modeling.errors import UserError
 from tests import scripts
 from tests.conftest import ROOT
 from tests.scripts import load_script
@@ -347,6 +348,10 @@ def test_masking_on_the_fly(config_file, tmp_path):
         ({"max_predictions_per_seq": 20}, "max_predictions_per_seq=10"),
         ({"train_batch_size": 5, "gradient_accumulation_steps": 2}, "multiple"),
         ({"profile_steps": ["3"]}, "--profile_steps"),
+        ({"profile_steps": ["3", "5"]}, "of the 4 steps"),
+        ({"profile_steps": ["1", "inf"]}, "Received: 1,inf"),
+        ({"masking": "whole_word"}, "--masking: the records of"),
+        ({"masked_lm_prob": 0.3}, "are masked already"),
         ({"learning_rate": -1.0}, "learning rate must be above 0"),
         ({"distribution": "multi_worker"}, "TF_CONFIG"),
     ],
@@ -375,6 +380,25 @@ def test_damage_in_the_middle_of_the_records_is_told(config_file, tmp_path):
             output_dir=str(tmp_path / "out"),
             bert_config_file=config_file,
         )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["training_settings.json", "checkpoint", "vocab.txt", "eval_results.txt"],
+)
+def test_a_file_that_cannot_be_written_is_told(name, config_file, tmp_path):
+    # A directory in its place stands for a full disk.
+    (tmp_path / name).mkdir()
+    with pytest.raises(UserError, match="Cannot write"):
+        run_main(
+            **{**_SMALL_RUN, "num_train_steps": 1},
+            input_file=[str(RECORDS)],
+            output_dir=str(tmp_path),
+            bert_config_file=config_file,
+            do_eval=True,
+            max_eval_steps=1,
+        )
+    assert not list(tmp_path.glob("*.tmp"))
 
 
 def test_mistakes_end_with_status_1_and_no_traceback(tmp_path):
@@ -528,6 +552,7 @@ def test_a_full_disk_loses_nothing(config_file, tmp_path):
     )
     assert result.returncode == 1
     assert "Cannot write the checkpoint" in result.stderr
+    assert "function_node" not in result.stderr
     assert "Traceback" not in result.stderr
     after = {
         path.name: path.read_bytes() for path in tmp_path.glob("model.ckpt*")

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 from absl import logging
 
 from modeling.checkpoints.opening import open_checkpoint
@@ -43,7 +44,8 @@ def initialize_model(
     The original (`get_assignment_map_from_checkpoint`) keeps the intersection
     of both sides in silence. Here everything that makes a model compute
     something else than the checkpoint's is an error or a warning. No variable
-    changes before all checks have passed.
+    changes before all checks have passed, but for that of the numbers
+    themselves.
 
     Args:
       model: its `weights` are assigned; optimizer and metrics are not touched.
@@ -60,7 +62,8 @@ def initialize_model(
 
     Raises:
       UserError: the checkpoint cannot be read, shares no variable with the
-        model, or belongs to a model of other sizes, layers or vocabulary.
+        model, belongs to a model of other sizes, layers or vocabulary, or holds
+        numbers that are not finite.
     """
     reader = open_checkpoint(init_checkpoint)
     variables = {variable.path: variable for variable in model.weights}
@@ -86,10 +89,23 @@ def initialize_model(
     _check_encoder(report, new, shapes, reader, allow_partial)
 
     for name in report.matched:
-        variables[name].assign(reader.read(name))
+        variables[name].assign(_read_finite(reader, name))
     log = logging.info if len(new) == len(report.missing) else logging.warning
     log("%s", report.summary())
     return report
+
+
+def _read_finite(reader: CheckpointReader, name: str) -> np.ndarray:
+    values = reader.read(name)
+    bad = values.size - int(np.isfinite(values).sum())
+    if bad:
+        raise UserError(
+            f"{reader.path}: {bad} of {values.size} numbers of {name} are not "
+            "finite (nan or inf), so that nothing can be computed with them. "
+            "The training that wrote them has diverged, or the file is "
+            "damaged: give another checkpoint."
+        )
+    return values
 
 
 def _is_below(name: str, scopes: Sequence[str]) -> bool:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from typing import Any, TypeVar
 
-import tensorflow as tf
 from absl import logging
 
 from modeling.devices import is_chief
@@ -22,6 +21,7 @@ from modeling.output_files import telling
 from modeling.progress import Phases, Progress
 from modeling.tasks.array_input import Examples
 from modeling.training import TrainingSession, write_evaluation
+from modeling.training.any_files import make_directory
 
 # Examples that are predicted together.
 ChunkT = TypeVar("ChunkT", bound=Sized)
@@ -183,7 +183,8 @@ class Job(abc.ABC):
         if not is_chief(self.setup.strategy):
             # All hosts predict together; one writes what counts.
             directory = tempfile.mkdtemp()
-        tf.io.gfile.makedirs(directory)
+        with telling(directory):
+            make_directory(directory)
         return directory
 
     def _predict_stream(

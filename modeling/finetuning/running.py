@@ -12,6 +12,7 @@ from modeling.finetuning.job import Job
 from modeling.finetuning.setup import Setup
 from modeling.finetuning.trainer import MakeOptions, Trained
 from modeling.finetuning.trials import Trial
+from modeling.output_files import telling
 from modeling.progress import Phases
 from modeling.training import Outcome, RunLog
 
@@ -48,6 +49,9 @@ def run_job(
     Returns:
       The model and how its training ended, None after a dry run. After an
       interrupted training nothing else is done.
+
+    Raises:
+      UserError: something is wrong with what was given, or cannot be written.
     """
     if purpose.train or purpose.dry_run:
         job.check_data(purpose.evaluate, purpose.predict)
@@ -59,7 +63,8 @@ def run_job(
         return None
     if purpose.train:
         tuning = job.fine_tuning(training_options)
-        trained = tuning.run_all(trials, on_start=job.keep_description)
+        with telling(job.setup.output_dir):
+            trained = tuning.run_all(trials, on_start=job.keep_description)
     else:
         trained = _open(job.setup)
     session, outcome = trained.session, trained.outcome

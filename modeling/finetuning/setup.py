@@ -17,6 +17,7 @@ from modeling.finetuning.recipe import Recipe
 from modeling.finetuning.start import Start
 from modeling.output_files import write_json
 from modeling.training import BestScore, Task, TrainingSession
+from modeling.training.any_files import make_directory
 
 # What calls without training read of it.
 KEPT = "model_flags.json"
@@ -90,7 +91,7 @@ class Setup(Surroundings):
         """Writes what calls without training read, beside the weights."""
         if not is_chief(self.strategy):
             return
-        tf.io.gfile.makedirs(self.output_dir)
+        make_directory(self.output_dir)
         self.start.model_files.write(self.output_dir)
         write_json(os.path.join(self.output_dir, KEPT), self.kept)
 

@@ -222,4 +222,4 @@ def _count(mask: tf.Tensor) -> tf.Tensor:
 
 
 def _exp(loss: float) -> float:
-    return math.exp(loss) if loss < 700 else math.inf
+    return math.inf if loss >= 700 else math.exp(loss)

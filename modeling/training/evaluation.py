@@ -13,6 +13,7 @@ import tensorflow as tf
 from absl import logging
 
 from modeling.output_files import write_json, write_results
+from modeling.training.any_files import make_directory
 from modeling.training.task import Features, Task
 
 _SUM = tf.distribute.ReduceOp.SUM
@@ -28,8 +29,11 @@ def write_evaluation(
       results: of an evaluation.
       original: those that the original writes; others would confuse scripts
         that read its file.
+
+    Raises:
+      OSError: a file cannot be written.
     """
-    tf.io.gfile.makedirs(directory)
+    make_directory(directory)
     path = os.path.join(directory, "eval_results")
     shown = {name: results[name] for name in original if name in results}
     write_results(f"{path}.txt", {k: _as_float32(v) for k, v in shown.items()})

@@ -134,6 +134,20 @@ def all_positions(
     return rows[:: replicas // hosts]
 
 
+def position_of_host(
+    strategy: tf.distribute.Strategy, positions: np.ndarray
+) -> np.ndarray:
+    """This host's position of those that `all_positions` has given.
+
+    Of another number of hosts, which the check of settings has told, it is the
+    first one.
+    """
+    hosts = num_hosts(strategy)
+    if hosts == 1 or len(positions) != hosts:
+        return positions[0]
+    return positions[strategy.cluster_resolver.task_id or 0]
+
+
 def _in_a_row_of_its_own(position: tf.Tensor, replicas: int) -> tf.Tensor:
     # Gathering is not to be had in every strategy's replicas; sums are.
     context = tf.distribute.get_replica_context()

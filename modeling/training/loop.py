@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -110,7 +109,8 @@ class Trainer:
           a signal or the time allowed ended it.
 
         Raises:
-          UserError: the loss is not finite, or a checkpoint cannot be written.
+          UserError: the loss or its gradients are not finite, or a checkpoint
+            cannot be written.
         """
         self._position = position
         iterator = iter(batches)
@@ -131,6 +131,7 @@ class Trainer:
             )
             self._log.advance(count)
             ended = self._do_what_is_due(ended)
+        self._stop_profile(at_end=True)
         return self._done
 
     def _advance(self, iterator: Iterator[Any], count: int) -> bool:
@@ -214,12 +215,12 @@ class Trainer:
         """What steps since the last flush told.
 
         Raises:
-          UserError: a loss that is not finite.
+          UserError: a loss, or gradients, that are not finite.
         """
         results = self._step.results(self._pending)
         self._pending = []
         for number, result in enumerate(results, self._flushed + 1):
-            if not math.isfinite(result.loss):
+            if result.diverged:
                 raise UserError(self._diverged(number, result))
         self._flushed += len(results)
         return results
@@ -232,9 +233,9 @@ class Trainer:
             else ("No checkpoint had been saved.")
         )
         return (
-            f"The loss of step {step} is {result.loss} (learning rate "
-            f"{result.learning_rate:g}, gradient norm "
-            f"{result.gradient_norm:g}). {last} Try a lower --learning_rate, "
+            f"The loss of step {step} is {result.loss:g}, the norm of its "
+            f"gradients {result.gradient_norm:g} (learning rate "
+            f"{result.learning_rate:g}). {last} Try a lower --learning_rate, "
             "more --num_warmup_steps, another --seed, or --precision=float32 "
             "or bfloat16."
         )
@@ -254,10 +255,11 @@ class Trainer:
             tf.profiler.experimental.start(self._log.directory)
             self._profiling = True
 
-    def _stop_profile(self) -> None:
+    def _stop_profile(self, at_end: bool = False) -> None:
         last = (self._options.profile_steps or (0, 0))[1]
-        if self._profiling and self._done >= last:
-            self._pending[-1].numpy()
+        if self._profiling and (at_end or self._done >= last):
+            for vector in self._pending:
+                vector.numpy()
             tf.profiler.experimental.stop()
             self._profiling = False
 

@@ -7,10 +7,9 @@ import json
 import os
 from collections.abc import Mapping
 
-import tensorflow as tf
-
 from modeling.config import BertConfig
 from modeling.output_files import whole_file
+from modeling.training.any_files import copy_whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,13 +28,16 @@ class ModelFiles:
     do_lower_case: bool | None = None
 
     def write(self, directory: str) -> None:
-        """Writes them, each in place of an earlier one once it is whole."""
+        """Writes them, each in place of an earlier one once it is whole.
+
+        Raises:
+          OSError: one cannot be written.
+        """
         _write(directory, "bert_config.json", self.config.to_json_string())
         for name, path in self.vocabulary.items():
             target = os.path.join(directory, name)
             if os.path.abspath(path) != os.path.abspath(target):
-                tf.io.gfile.copy(path, f"{target}.tmp", overwrite=True)
-                tf.io.gfile.rename(f"{target}.tmp", target, overwrite=True)
+                copy_whole(path, target)
         if self.do_lower_case is not None:
             values = {"do_lower_case": self.do_lower_case}
             _write(directory, "tokenizer_config.json", json.dumps(values))

@@ -70,9 +70,10 @@ class OptimizerOptions:
                     f"{name} must be at least {least:g} and below {below:g}. "
                     f"Received: {value}"
                 )
-        if self.clip_norm <= 0:
+        if not 0 < self.clip_norm < float("inf"):
             raise UserError(
-                f"clip_norm must be above 0. Received: {self.clip_norm}"
+                "clip_norm must be above 0 and finite; a large one clips "
+                f"nothing. Received: {self.clip_norm}"
             )
         if not 0 < self.layer_decay <= 1:
             raise UserError(
@@ -110,7 +111,7 @@ class Optimizer:
         self._update = _update_function(
             options.name,
             compiled,
-            in_place=tf.distribute.get_strategy().num_replicas_in_sync == 1,
+            in_place=not tf.distribute.has_strategy(),
         )
 
     @property
@@ -320,8 +321,9 @@ def _update_function(
       name: of the rule.
       compiled: whether XLA compiles it.
       in_place: whether it is given variables rather than values, so that new
-        values take the place of the old in memory. Not with several replicas:
-        there, calls for other slots were seen to change those of the first.
+        values take the place of the old in memory. Not under a strategy, be it
+        of one replica: there, calls for other slots were seen to change those
+        of the first.
     """
     function = functools.partial(tf.function, jit_compile=compiled or None)
     rule = UPDATE_RULES[name]

@@ -10,6 +10,8 @@ from typing import Any
 
 from absl import logging
 
+from modeling.training.any_files import append
+
 
 class RunRecord:
     """Appends events to a file, behind those of earlier runs.
@@ -37,8 +39,7 @@ class RunRecord:
             if self._may_be_torn:
                 _cut_torn_line(self._path)
             self._may_be_torn = True
-            with open(self._path, "ab") as file:
-                file.write(line.encode())
+            append(self._path, line.encode())
             self._may_be_torn = False
         except OSError as error:
             logging.warning(
@@ -51,7 +52,10 @@ class RunRecord:
 
 
 def _cut_torn_line(path: str) -> None:
-    """Removes the part of a line that a killed run left at the end."""
+    """Removes the part of a line that a killed run left at the end.
+
+    Not of remote files, whose versions are whole.
+    """
     if not os.path.exists(path):
         return
     with open(path, "rb+") as file:

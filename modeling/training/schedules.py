@@ -68,8 +68,10 @@ class Schedule:
                 f"num_decay_steps must lie in 0 to {self.num_train_steps}, all "
                 f"steps. Received: {self.num_decay_steps}"
             )
-        if self.power <= 0:
-            raise UserError(f"power must be above 0. Received: {self.power}")
+        if not 0 < self.power < math.inf:
+            raise UserError(
+                f"power must be above 0 and finite. Received: {self.power}"
+            )
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
         """The float32 rate of an integer step, the first one being 0."""

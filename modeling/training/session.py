@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import os
@@ -17,16 +18,19 @@ from absl import logging
 from modeling.checkpoints import initialize_model
 from modeling.checkpoints.google import write_google_checkpoint
 from modeling.devices import is_chief, num_hosts
+from modeling.output_files import telling
 from modeling.progress import Phases, Progress
 from modeling.training.evaluation import Evaluator
-from modeling.training.inputs import Share, deal, distribute
+from modeling.training.inputs import Share, deal, distribute, position_of_host
 from modeling.training.loop import Hooks, Trainer
+from modeling.training.memory import peak_memory
 from modeling.training.model_files import ModelFiles
 from modeling.training.optimizers import Optimizer
 from modeling.training.options import TrainingOptions
 from modeling.training.prediction import Predictor
 from modeling.training.run_log import RunLog
 from modeling.training.settings import check_settings, write_settings
+from modeling.training.sole_training import sole_training
 from modeling.training.state import Restored, TrainingState, read
 from modeling.training.step import TrainStep
 from modeling.training.stop import StopRequest
@@ -174,9 +178,24 @@ class TrainingSession:
           Where and why training ended.
 
         Raises:
-          UserError: an earlier run had other settings, the weights do not fit,
-            the loss is not finite, or something cannot be written.
+          UserError: an earlier run had other settings, another one is training
+            in the directory, the weights do not fit, the loss is not finite,
+            or something cannot be written.
         """
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(telling(self.output_dir))
+            if is_chief(self.strategy):
+                stack.enter_context(sole_training(self.output_dir))
+            return self._train(make_dataset, options, settings, evaluate, log)
+
+    def _train(
+        self,
+        make_dataset: MakeDataset,
+        options: TrainingOptions,
+        settings: Mapping[str, Any],
+        evaluate: Callable[[int], bool],
+        log: RunLog,
+    ) -> Outcome:
         settings = self._all_settings(options, settings)
         with self.phases.phase("start"):
             step, optimizer = self._make_step(options)
@@ -196,7 +215,7 @@ class TrainingSession:
             )
             return Outcome(restored.step)
 
-        host_row = self._row_of_this_host(restored.positions)
+        host_row = position_of_host(self.strategy, restored.positions)
         batches = distribute(
             self.strategy,
             lambda share: make_dataset(share, host_row),
@@ -304,11 +323,14 @@ class TrainingSession:
 
         Returns:
           The prefix of the checkpoint; None on other hosts than the chief.
+
+        Raises:
+          UserError: something cannot be written.
         """
         if not is_chief(self.strategy):
             return None
         prefix = os.path.join(self.output_dir, name)
-        with self.phases.phase("export"):
+        with self.phases.phase("export"), telling(self.output_dir):
             write_google_checkpoint(
                 prefix, {name: read(v) for name, v in self._weights.items()}
             )
@@ -375,22 +397,3 @@ class TrainingSession:
             self._init_checkpoint,
             expected_new=self._expected_new,
         )
-
-    def _row_of_this_host(self, positions: np.ndarray) -> np.ndarray:
-        hosts = num_hosts(self.strategy)
-        if len(positions) != hosts:
-            # The settings' check has told of it.
-            return positions[0]
-        if hosts == 1:
-            return positions[0]
-        return positions[self.strategy.cluster_resolver.task_id or 0]
-
-
-def peak_memory() -> float:
-    """Bytes at the peak: of the first GPU, or else of this process."""
-    if tf.config.list_logical_devices("GPU"):
-        info = tf.config.experimental.get_memory_info("GPU:0")
-        return float(info["peak"])
-    import resource
-
-    return 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

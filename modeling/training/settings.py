@@ -42,6 +42,8 @@ def check_settings(
     try:
         with tf.io.gfile.GFile(path) as file:
             before = json.loads(file.read())
+        if not isinstance(before, dict):
+            raise ValueError("it holds no settings by name")
     except (ValueError, tf.errors.OpError) as error:
         raise UserError(
             f"Cannot read {path}: {error}. Remove it to go on without "
@@ -68,8 +70,11 @@ def check_settings(
 
 
 def write_settings(directory: str, settings: Mapping[str, Any]) -> None:
-    """Writes what `check_settings` will compare with."""
-    tf.io.gfile.makedirs(directory)
+    """Writes what `check_settings` will compare with.
+
+    Raises:
+      OSError: the file cannot be written.
+    """
     write_json(os.path.join(directory, _FILE), settings)
 
 

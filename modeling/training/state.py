@@ -18,7 +18,7 @@ from absl import logging
 
 from modeling.checkpoints.google import GoogleReader, write_google_checkpoint
 from modeling.errors import UserError
-from modeling.output_files import whole_file
+from modeling.output_files import telling, whole_file
 
 _INDEX = re.compile(r"model\.ckpt-(\d+)\.index")
 _FILE = re.compile(r"model\.ckpt-(\d+)\.")
@@ -171,7 +171,7 @@ class TrainingState:
             f'all_model_checkpoint_paths: "{name}"' for name in names
         ]
         path = os.path.join(self._directory, _NEWEST)
-        with whole_file(path) as file:
+        with telling(path), whole_file(path) as file:
             file.write("\n".join(lines) + "\n")
 
     def _steps(self) -> list[int]:

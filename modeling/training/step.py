@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,12 +44,16 @@ class StepOptions:
 
 @dataclasses.dataclass(frozen=True)
 class StepResult:
-    """What a step tells: numbers of the global batch, before the update."""
+    """What a step tells: numbers of the global batch, before the update.
+
+    `diverged` tells whether the weights after it are of no use.
+    """
 
     loss: float
     learning_rate: float
     gradient_norm: float
     stop: bool
+    diverged: bool
     sums: dict[str, float]
     weights: dict[str, float]
 
@@ -181,8 +186,15 @@ class TrainStep:
             learning_rate=rate,
             gradient_norm=norm,
             stop=stop > 0,
+            diverged=not self._is_sound(loss, norm),
             sums=dict(zip(sum_names, values[:count], strict=True)),
             weights=dict(zip(weight_names, values[count:], strict=True)),
+        )
+
+    def _is_sound(self, loss: float, norm: float) -> bool:
+        # Gradients that overflow are skipped where the loss is scaled.
+        return math.isfinite(loss) and (
+            self._scaler is not None or math.isfinite(norm)
         )
 
     def _run(self, features: Features, stop: tf.Tensor) -> tf.Tensor:

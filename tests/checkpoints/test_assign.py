@@ -31,6 +31,17 @@ def test_every_variable_gets_its_array(tiny_checkpoint, arrays):
         np.testing.assert_array_equal(value, arrays[name])
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_numbers_that_are_not_finite_are_told(value, arrays, tmp_path):
+    name = "bert/encoder/layer_0/output/dense/bias"
+    spoilt = arrays[name].copy()
+    spoilt[1] = value
+    path = str(tmp_path / "bert_model.ckpt")
+    write_google_checkpoint(path, {**arrays, name: spoilt})
+    with pytest.raises(UserError, match=f"1 of .* numbers of {name} are not"):
+        initialize_model(BertPretrainer(CONFIG), path)
+
+
 @pytest.mark.golden
 def test_golden_encoder_output(golden_dir):
     if not (golden_dir / "encoder").is_dir():

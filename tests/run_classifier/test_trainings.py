@@ -9,8 +9,22 @@ import time
 import numpy as np
 import pytest
 
+from modeling.errors import UserError
 from tests.run_classifier.runs import run_script, weights_of
 from tests.scripts import events_of, results_of
+
+
+@pytest.mark.parametrize("name", ["model_flags.json", "best.json"])
+def test_a_file_that_cannot_be_written_is_told(name, run, tmp_path):
+    # A directory in its place stands for a full disk.
+    (tmp_path / "full" / name).mkdir(parents=True)
+    with pytest.raises(UserError, match=f"Cannot write .*{name}"):
+        run(
+            do_train=True,
+            num_train_epochs=1.0,
+            eval_each_epoch=True,
+            output_dir=str(tmp_path / "full"),
+        )
 
 
 def test_the_best_weights_are_kept_and_training_ends_early(run):

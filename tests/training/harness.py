@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from modeling.devices import make_strategy
+from modeling.devices import make_strategy, mirrored
 from modeling.network import BertClassifier
 from modeling.network.losses import cross_entropy
 from modeling.training.optimizers import Optimizer, OptimizerOptions
@@ -29,8 +29,11 @@ class Layout:
     micro_batches: int = 1
     xla: bool = False
     fuse: bool = False
+    mirrored: bool = False
 
     def strategy(self) -> tf.distribute.Strategy:
+        if self.replicas == 1 and self.mirrored:
+            return mirrored(("/cpu:0",))
         if self.replicas == 1:
             return tf.distribute.get_strategy()
         return make_strategy("mirrored")

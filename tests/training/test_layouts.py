@@ -47,8 +47,13 @@ def train(golden_config, golden_batches):
 
 @pytest.mark.parametrize(
     "layout",
-    [Layout(replicas=2), Layout(micro_batches=4), Layout(2, 2)],
-    ids=["two_replicas", "accumulated", "both"],
+    [
+        Layout(replicas=2),
+        Layout(micro_batches=4),
+        Layout(2, 2),
+        Layout(mirrored=True),
+    ],
+    ids=["two_replicas", "accumulated", "both", "mirrored_once"],
 )
 def test_weights_do_not_depend_on_the_layout(layout, train):
     _check_equal(train(layout), train(Layout()))

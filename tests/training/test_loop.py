@@ -126,16 +126,19 @@ def test_everything_when_it_is_due(tmp_path):
     assert metrics["loss"] == pytest.approx(metrics["error"] ** 2, rel=0.3)
 
 
+class AfterThree:
+    """Asks to stop after three steps."""
+
+    asked = 0
+
+    def __bool__(self):
+        self.asked += 1
+        return self.asked >= 3
+
+
 def test_an_interrupted_run_goes_on_exactly(tmp_path):
     options = LoopOptions(num_train_steps=10, save_checkpoints_steps=100)
     whole = Run(tmp_path / "whole", options)
-
-    class AfterThree:
-        asked = 0
-
-        def __bool__(self):
-            self.asked += 1
-            return self.asked >= 3
 
     cut = Run(tmp_path / "cut", options, stop=AfterThree())
     assert cut.end == 3 and len(cut.state.checkpoints()) == 1
@@ -192,6 +195,22 @@ def test_a_loss_that_is_not_finite_ends_with_the_step(tmp_path):
     assert [p[-2:] for p in state.checkpoints()] == ["-4"]
 
 
+def test_gradients_that_are_not_finite_end_it_before_they_are_saved(tmp_path):
+    def data(position):
+        def spoil(features, place):
+            # The loss is finite, the square of its gradient is not.
+            huge = tf.where(place[1] == 4, 1e17, 1.0)
+            return {k: v * huge for k, v in features.items()}, place
+
+        return _data(position).map(spoil)
+
+    options = LoopOptions(4, save_checkpoints_steps=2)
+    with pytest.raises(UserError, match="norm of its gradients inf .*ckpt-2"):
+        Run(tmp_path, options, data=data)
+    state = TrainingState(str(tmp_path), {})
+    assert [p[-2:] for p in state.checkpoints()] == ["-2"]
+
+
 def test_float16_skips_what_overflows(tmp_path):
     def data(position):
         def spoil(features, place):
@@ -214,6 +233,11 @@ def test_float16_skips_what_overflows(tmp_path):
 
 def test_profile(tmp_path):
     Run(tmp_path, LoopOptions(6, profile_steps=(2, 3)))
+    assert list(tmp_path.rglob("*.xplane.pb"))
+
+
+def test_a_profile_is_written_though_the_run_ends_within_it(tmp_path):
+    Run(tmp_path, LoopOptions(6, profile_steps=(2, 6)), stop=AfterThree())
     assert list(tmp_path.rglob("*.xplane.pb"))
 
 

@@ -243,6 +243,17 @@ def test_a_torn_line_is_cut_off(tmp_path):
     assert [e["event"] for e in recorded(tmp_path)] == ["c", "d"]
 
 
+def test_a_remote_record_grows_as_well(tmp_path):
+    # TensorFlow's storage in memory stands in for a bucket.
+    path = f"ram:/{tmp_path}/run.jsonl"
+    tf.io.gfile.makedirs(f"ram:/{tmp_path}")
+    RunRecord(path).write("a", 1)
+    RunRecord(path).write("b", 2)
+    with tf.io.gfile.GFile(path) as file:
+        events = [json.loads(line)["event"] for line in file]
+    assert events == ["a", "b"]
+
+
 def test_what_cannot_be_written_ends_no_run(tmp_path, lines):
     record = RunRecord(str(tmp_path / "nowhere" / "run.jsonl"))
     record.write("saved", 5)

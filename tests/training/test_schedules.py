@@ -54,6 +54,7 @@ def test_decay_ends_where_it_is_told():
         ({"num_warmup_steps": -1}, "num_warmup_steps=-1"),
         ({"num_decay_steps": 11}, "Received: 11"),
         ({"power": 0.0}, "power must be above 0"),
+        ({"power": math.nan}, "power must be above 0"),
     ],
 )
 def test_schedules_refuse(changes, message):
@@ -68,6 +69,8 @@ def test_schedules_refuse(changes, message):
         ({"beta_1": 1.0}, "beta_1 .* Received: 1.0"),
         ({"weight_decay_rate": -1.0}, "Received: -1.0"),
         ({"clip_norm": 0.0}, "clip_norm must be above 0"),
+        # Infinity divided by itself is no number.
+        ({"clip_norm": math.inf}, "clip_norm must be above 0"),
         ({"layer_decay": 1.5}, "layer_decay"),
     ],
 )

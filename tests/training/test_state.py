@@ -10,6 +10,7 @@ import tensorflow as tf
 from modeling.errors import UserError
 from modeling.training.schedules import SCHEDULES, UNUSED, Schedule
 from modeling.training.settings import check_settings, write_settings
+from modeling.training.sole_training import sole_training
 from modeling.training.state import TrainingState
 from modeling.training.stop import StopRequest
 
@@ -161,6 +162,30 @@ def test_changed_settings_are_refused_by_name(tmp_path):
     with pytest.raises(UserError, match="seed: 1 before, 2 now"):
         check_settings(str(tmp_path), {"seed": 2, "files": ["a", "b"]}, False)
     check_settings(str(tmp_path), {"seed": 2}, allow_changes=True)
+
+
+def test_a_directory_is_trained_in_by_one_at_a_time(tmp_path):
+    directory = tmp_path / "new"
+    with sole_training(str(directory)):
+        with (
+            pytest.raises(UserError, match="Another process is training in"),
+            sole_training(str(directory)),
+        ):
+            pass
+        (directory / "file").write_text("")
+    with sole_training(str(directory)):
+        pass
+    assert directory.exists()
+    with sole_training(str(tmp_path / "unused")):
+        pass
+    assert not (tmp_path / "unused").exists()
+
+
+def test_settings_that_cannot_be_read_are_told(tmp_path):
+    for text in ("", "{", "[1]"):
+        (tmp_path / "training_settings.json").write_text(text)
+        with pytest.raises(UserError, match=r"Cannot read .*settings\.json"):
+            check_settings(str(tmp_path), {"seed": 1}, allow_changes=False)
 
 
 def _settings(kind, **changes):
