@@ -1,6 +1,8 @@
-"""The one exception that means: what the user gave us is wrong."""
+"""The one exception for what the user gave us, and errors of TensorFlow."""
 
+import contextlib
 import re
+from collections.abc import Iterator
 
 
 class UserError(ValueError):
@@ -20,3 +22,18 @@ def without_operations(message: str) -> str:
     """
     message = re.sub(r"\{\{.*?\}\}", "", message)
     return re.sub(r"\s*\[Op:.*", "", message, flags=re.DOTALL).strip()
+
+
+@contextlib.contextmanager
+def os_errors() -> Iterator[None]:
+    """Turns TensorFlow's errors, as of remote files, into Python's.
+
+    Raises:
+      OSError: in place of an `OpError`.
+    """
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise OSError(without_operations(error.message)) from error

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
-from modeling.errors import UserError, without_operations
+from modeling.errors import UserError, os_errors
 
 # What a user can change about a disk, a directory or a quota.
 _REFUSED = {
@@ -115,11 +115,9 @@ def remove_file(path: str) -> None:
         return
     import tensorflow as tf
 
-    try:
+    with os_errors():
         if tf.io.gfile.exists(path):
             tf.io.gfile.remove(path)
-    except tf.errors.OpError as error:
-        raise OSError(without_operations(error.message)) from error
 
 
 @contextlib.contextmanager
@@ -181,12 +179,10 @@ def _whole_remote_file(path: str) -> Iterator[IO[str]]:
     import tensorflow as tf
 
     temporary = f"{path}.tmp"
-    try:
+    with os_errors():
         with tf.io.gfile.GFile(temporary, "w") as file:
             yield file
         tf.io.gfile.rename(temporary, path, overwrite=True)
-    except tf.errors.OpError as error:
-        raise OSError(without_operations(error.message)) from error
 
 
 def sync(file: IO[Any]) -> None:

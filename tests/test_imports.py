@@ -12,6 +12,7 @@ from tests.conftest import ROOT
 _LEAVES = {
     "config",
     "errors",
+    "locks",
     "output_files",
     "progress",
     "text_files",
@@ -20,6 +21,7 @@ _LEAVES = {
 _ALLOWED = {
     "config": {"errors"},
     "errors": set(),
+    "locks": {"errors"},
     "output_files": {"errors"},
     "progress": set(),
     "text_files": {"errors"},

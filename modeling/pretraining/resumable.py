@@ -7,7 +7,6 @@ that goes on cuts off the rest.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import time
@@ -17,6 +16,7 @@ from typing import Any, BinaryIO
 from absl import logging
 
 from modeling.errors import UserError
+from modeling.locks import locked
 from modeling.output_files import is_refusal, sync, write_json
 
 # A record costs a wait for the disk.
@@ -121,17 +121,11 @@ def only_run(path: str, what: str) -> Iterator[None]:
     Raises:
       UserError: another run holds the lock.
     """
-    with open(path, "wb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(
-                f"Another run is writing {what}. Wait until it has ended, or "
-                "write elsewhere."
-            ) from error
-        except OSError:
-            # Not every shared file system has locks; it must do without.
-            pass
+    told = (
+        f"Another run is writing {what}. Wait until it has ended, or write "
+        "elsewhere."
+    )
+    with open(path, "wb") as file, locked(file.fileno(), told):
         try:
             yield
         finally:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
-from modeling.errors import UserError, without_operations
+from modeling.errors import UserError, os_errors
 from modeling.text_files import match_files
 
 # Names that begin so are never matched by a pattern such as "examples*", which
@@ -105,11 +105,8 @@ def opened(path: str) -> Iterator[BinaryIO]:
         return
     import tensorflow as tf
 
-    try:
-        with tf.io.gfile.GFile(path, "rb") as file:
-            yield file
-    except tf.errors.OpError as error:
-        raise OSError(without_operations(error.message)) from error
+    with os_errors(), tf.io.gfile.GFile(path, "rb") as file:
+        yield file
 
 
 def _is_record(path: str) -> bool:

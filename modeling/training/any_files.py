@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-
 import tensorflow as tf
 
+from modeling.errors import os_errors
 from modeling.output_files import remove_file
 
 
@@ -16,7 +14,7 @@ def make_directory(path: str) -> None:
     Raises:
       OSError: it cannot be made.
     """
-    with _os_errors():
+    with os_errors():
         tf.io.gfile.makedirs(path)
 
 
@@ -28,7 +26,7 @@ def copy_whole(path: str, target: str) -> None:
     """
     temporary = f"{target}.tmp"
     try:
-        with _os_errors():
+        with os_errors():
             tf.io.gfile.copy(path, temporary, overwrite=True)
             tf.io.gfile.rename(temporary, target, overwrite=True)
     except OSError:
@@ -46,13 +44,5 @@ def append(path: str, line: bytes) -> None:
         with open(path, "ab") as file:
             file.write(line)
         return
-    with _os_errors(), tf.io.gfile.GFile(path, "ab") as file:
+    with os_errors(), tf.io.gfile.GFile(path, "ab") as file:
         file.write(line)
-
-
-@contextlib.contextmanager
-def _os_errors() -> Iterator[None]:
-    try:
-        yield
-    except tf.errors.OpError as error:
-        raise OSError(error.message) from error

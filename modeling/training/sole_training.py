@@ -6,21 +6,15 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-from modeling.errors import UserError
+from modeling.locks import HAS_LOCKS, locked
 from modeling.training.any_files import make_directory
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 
 @contextlib.contextmanager
 def sole_training(directory: str) -> Iterator[None]:
     """Holds a directory: two trainings would remove each other's checkpoints.
 
-    The system lets go of it when the process ends, in whatever way. Remote
-    directories are not held, nor those of systems that know no such locks.
+    Remote directories are not held, nor those of systems without locks.
 
     Args:
       directory: made if it is not there, and removed if nothing was put in it.
@@ -29,32 +23,21 @@ def sole_training(directory: str) -> Iterator[None]:
       UserError: another process holds it.
       OSError: it cannot be made.
     """
-    if fcntl is None or "://" in directory:
+    if not HAS_LOCKS or "://" in directory:
         yield
         return
     is_new = not os.path.isdir(directory)
     make_directory(directory)
     descriptor = os.open(directory, os.O_RDONLY)
+    told = (
+        f"Another process is training in {directory}. Wait until it has ended, "
+        "or give another --output_dir."
+    )
     try:
-        _lock(descriptor, directory)
-        yield
+        with locked(descriptor, told):
+            yield
     finally:
-        # Closing it is not enough while processes live that were forked since.
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
         if is_new:
             with contextlib.suppress(OSError):  # not empty
                 os.rmdir(directory)
-
-
-def _lock(descriptor: int, directory: str) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise UserError(
-            f"Another process is training in {directory}. Wait until it has "
-            "ended, or give another --output_dir."
-        ) from error
-    except OSError:
-        return  # such as a network's file system

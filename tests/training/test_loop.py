@@ -100,6 +100,27 @@ def _data(position):
     return tf.data.Dataset.counter(position[1]).map(batch)
 
 
+def _spoilt_in(step, change):
+    """The same data, of which one step's features are changed."""
+
+    def data(position):
+        def spoil(features, place):
+            is_due = place[1] == step
+            spoilt = change(features)
+            return {
+                name: tf.where(is_due, spoilt[name], values)
+                for name, values in features.items()
+            }, place
+
+        return _data(position).map(spoil)
+
+    return data
+
+
+def _huge(features):
+    return {name: 1e17 * values for name, values in features.items()}
+
+
 def test_everything_when_it_is_due(tmp_path):
     options = LoopOptions(
         num_train_steps=10,
@@ -176,14 +197,7 @@ def test_operations_are_those_of_all_replicas():
 
 
 def test_a_loss_that_is_not_finite_ends_with_the_step(tmp_path):
-    def data(position):
-        def spoil(features, place):
-            bad = place[1] == 6
-            x = tf.where(bad, math.nan, features["x"])
-            return {**features, "x": x}, place
-
-        return _data(position).map(spoil)
-
+    data = _spoilt_in(6, lambda f: {**f, "x": f["x"] * math.nan})
     options = LoopOptions(10, save_checkpoints_steps=4, log_steps=100)
     with pytest.raises(UserError) as error:
         Run(tmp_path, options, data=data)
@@ -196,14 +210,8 @@ def test_a_loss_that_is_not_finite_ends_with_the_step(tmp_path):
 
 
 def test_gradients_that_are_not_finite_end_it_before_they_are_saved(tmp_path):
-    def data(position):
-        def spoil(features, place):
-            # The loss is finite, the square of its gradient is not.
-            huge = tf.where(place[1] == 4, 1e17, 1.0)
-            return {k: v * huge for k, v in features.items()}, place
-
-        return _data(position).map(spoil)
-
+    # The loss is finite, the square of its gradient is not.
+    data = _spoilt_in(4, _huge)
     options = LoopOptions(4, save_checkpoints_steps=2)
     with pytest.raises(UserError, match="norm of its gradients inf .*ckpt-2"):
         Run(tmp_path, options, data=data)
@@ -212,14 +220,8 @@ def test_gradients_that_are_not_finite_end_it_before_they_are_saved(tmp_path):
 
 
 def test_float16_skips_what_overflows(tmp_path):
-    def data(position):
-        def spoil(features, place):
-            # The loss is finite, its scaled gradient is not.
-            huge = tf.where(place[1] == 3, 1e17, 1.0)
-            return {k: v * huge for k, v in features.items()}, place
-
-        return _data(position).map(spoil)
-
+    # The loss is finite, its scaled gradient is not.
+    data = _spoilt_in(3, _huge)
     options = LoopOptions(2)
     before = Run(tmp_path / "a", options, data=data, loss_scale="dynamic")
     assert before.training.step.variables["loss_scale"].numpy() == 2.0**15
